@@ -1,0 +1,23 @@
+"""The tables of `incentives` as Piccolo's queries see them; the migrations beside hold their constraints."""
+
+from __future__ import annotations
+
+from piccolo.columns import BigInt, Date, Integer, Numeric, Text, Timestamptz, UUID
+from piccolo.table import Table
+
+
+class ActivityRecord(Table, tablename="activity_record"):
+    id = UUID(primary_key=True, default=None)
+    channel = Text(default=None)
+    source_id = Text(default=None)
+    resident = UUID(default=None)
+    methodology = Text(default=None)
+    methodology_version = Integer(default=None)
+    factor = Text(default=None)
+    started_at = Timestamptz(default=None)
+    ended_at = Timestamptz(default=None)
+    day = Date(default=None)
+    quantity = Numeric(default=None)
+    outcome = Text(default=None)
+    amount_g = BigInt(default=None)
+    received_at = Timestamptz(default=None)

@@ -1,0 +1,182 @@
+"""The database: one engine for Piccolo, one owner of transactions, and migrations under a lock.
+
+`PICCOLO_CONF` names this module, so that Piccolo's tables find `DB` and its migrations find `APP_REGISTRY`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg
+import msgspec
+from piccolo.apps.migrations.auto.migration_manager import MigrationManager
+from piccolo.apps.migrations.commands.forwards import run_forwards
+from piccolo.conf.apps import AppRegistry
+from piccolo.engine.postgres import PostgresEngine
+
+from marketplace.errors import Unavailable
+
+os.environ.setdefault("PICCOLO_CONF", "marketplace.db")
+
+DB: Final = PostgresEngine(config={}, extensions=())
+APP_REGISTRY: Final = AppRegistry(apps=[])  # app.py, which knows every package, fills it in
+
+Row = asyncpg.Record
+_MIGRATION_LOCK = 0x6368757461_6E  # "chutan"
+
+POOL_TIMEOUT_SECONDS = 5.0
+STATEMENT_TIMEOUT_MS = 15_000
+LOCK_TIMEOUT_MS = 5_000
+
+
+@asynccontextmanager
+async def opened(url: str, *, pool_size: int = 10, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS) -> AsyncIterator[None]:
+    """Connect the process to the database at `url` for as long as the block runs."""
+    DB.config = {
+        "dsn": url,
+        "server_settings": {
+            "application_name": "chutan",
+            "timezone": "UTC",
+            "statement_timeout": str(statement_timeout_ms),
+            "lock_timeout": str(LOCK_TIMEOUT_MS),
+            "idle_in_transaction_session_timeout": "60000",
+        },
+    }
+    await DB.start_connection_pool(min_size=1, max_size=pool_size, init=_prepare)
+    try:
+        yield
+    finally:
+        await DB.close_connection_pool()
+
+
+async def _prepare(connection: asyncpg.Connection) -> None:
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=lambda v: msgspec.json.encode(v).decode(), decoder=msgspec.json.decode
+    )
+
+
+@asynccontextmanager
+async def transaction() -> AsyncIterator[asyncpg.Connection]:
+    """One transaction, never nested; the block gets its asyncpg connection, Piccolo's queries inside use it too.
+
+    Deferred constraints are checked before COMMIT, and the connection goes back to the pool however the block or
+    the COMMIT ends. Raises Unavailable when no connection can be had in time.
+    """
+    if DB.current_transaction.get() is not None:
+        raise RuntimeError("a transaction is open already: only the top domain verb opens one")
+    try:
+        connection = await _pool().acquire(timeout=POOL_TIMEOUT_SECONDS)
+    except (TimeoutError, OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
+        raise Unavailable(what="database") from error
+    joined = _Joined(connection)
+    token = DB.current_transaction.set(joined)  # type: ignore[arg-type]
+    try:
+        async with connection.transaction():
+            yield connection
+            await connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    finally:
+        DB.current_transaction.reset(token)
+        await asyncio.shield(_pool().release(connection))
+
+
+class _Joined:
+    """What Piccolo's queries look for to take part in an open transaction."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self.connection = connection
+
+
+def connection() -> asyncpg.Connection:
+    """The connection of the transaction that is open; it is a mistake to ask outside one."""
+    current = DB.current_transaction.get()
+    if current is None:
+        raise RuntimeError("no transaction is open")
+    return current.connection
+
+
+async def fetch(sql: str, *arguments: Any) -> list[Row]:
+    """Rows of a query, inside the open transaction if there is one."""
+    current = DB.current_transaction.get()
+    source: Any = current.connection if current is not None else _pool()
+    rows: list[Row] = await source.fetch(sql, *arguments)
+    return rows
+
+
+async def fetch_row(sql: str, *arguments: Any) -> Row | None:
+    """The first row of a query, or None."""
+    rows = await fetch(sql, *arguments)
+    return rows[0] if rows else None
+
+
+async def fetch_value(sql: str, *arguments: Any) -> Any:
+    """The first column of the first row, or None."""
+    row = await fetch_row(sql, *arguments)
+    return row[0] if row else None
+
+
+async def execute(sql: str, *arguments: Any) -> int:
+    """Run a statement; answers how many rows it touched."""
+    current = DB.current_transaction.get()
+    source: Any = current.connection if current is not None else _pool()
+    status: str = await source.execute(sql, *arguments)
+    count = status.rsplit(" ", 1)[-1]
+    return int(count) if count.isdigit() else 0
+
+
+async def insert_many(table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """COPY `rows` into `table`, inside the open transaction."""
+    if rows:
+        await connection().copy_records_to_table(table, columns=list(columns), records=rows)
+
+
+def _pool() -> asyncpg.Pool:
+    pool = DB.pool
+    if pool is None:
+        raise RuntimeError("the database is not open")
+    return pool
+
+
+# ---------------------------------------------------------------- migrations
+async def migrate() -> None:
+    """Bring the database up to date, once, whoever asks first; the others wait under an advisory lock."""
+    async with _pool().acquire() as lock:
+        await lock.execute("SET statement_timeout = 0; SET lock_timeout = 0")
+        await lock.execute("SELECT pg_advisory_lock($1)", _MIGRATION_LOCK)
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                await run_forwards("all")
+        finally:
+            await lock.execute("SELECT pg_advisory_unlock($1)", _MIGRATION_LOCK)
+            await lock.execute("RESET statement_timeout; RESET lock_timeout")
+
+
+def sql_migration(module_file: str, *, app_name: str, description: str) -> MigrationManager:
+    """A Piccolo migration whose forward step is the SQL file that stands beside it."""
+    path = Path(module_file)
+    manager = MigrationManager(migration_id=path.stem, app_name=app_name, description=description)
+
+    async def run() -> None:
+        # asyncpg's simple protocol takes a whole script; Piccolo's own raw() takes one statement.
+        current = DB.current_transaction.get()
+        if current is None:
+            raise RuntimeError("a migration runs in a transaction")
+        await current.connection.execute(path.with_suffix(".sql").read_text(encoding="utf-8"))
+
+    manager.add_raw(run)
+    return manager
+
+
+async def is_demonstration() -> bool:
+    """Whether this database was made by `demo`."""
+    return bool(await fetch_value("SELECT demonstration FROM installation"))
+
+
+__all__ = ["APP_REGISTRY", "DB", "Row", "connection", "execute", "fetch", "fetch_row", "fetch_value",
+           "insert_many", "is_demonstration", "migrate", "opened", "sql_migration", "transaction"]
