@@ -1,0 +1,66 @@
+"""Passwords of operators and staff: argon2id, and the same work for a login that nobody has."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import Final
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from marketplace import db
+from marketplace.errors import Refused
+from marketplace.identity.stores import EphemeralStore
+from marketplace.identity.tokens import Principal, Session, begin_session
+
+LONGEST_PASSWORD: Final = 256
+TRIES_PER_LOGIN: Final = 10
+TRIES_PER_ADDRESS: Final = 60
+_TRIES_SECONDS: Final = 900
+_HASHER: Final = PasswordHasher()
+# The hash of nothing that anyone knows: checked when there is no such login, so that both answers take as long.
+_NOBODY: Final = _HASHER.hash("no login has this password")
+
+
+async def hash_password(password: str) -> str:
+    """An argon2id hash, made beside the event loop."""
+    return await asyncio.to_thread(_HASHER.hash, password)
+
+
+async def require_password(
+    password: str, password_hash: str | None, *, login: str, address: str, store: EphemeralStore
+) -> None:
+    """Raise Refused (unauthenticated) unless `password` is the one of `password_hash`; None is an unknown login.
+
+    Tries are counted per login and per network address (rate_limited).
+    """
+    alias = hashlib.sha256(login.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    for key, most in ((f"login:{alias}", TRIES_PER_LOGIN), (f"login-address:{address}", TRIES_PER_ADDRESS)):
+        if await store.count(key, ttl_seconds=_TRIES_SECONDS) > most:
+            raise Refused("rate_limited", retry_after=60)
+    right = await asyncio.to_thread(_matches, password_hash or _NOBODY, password)
+    if not right or password_hash is None:
+        raise Refused("unauthenticated")
+    await store.delete(f"login:{alias}")
+
+
+def _matches(password_hash: str, password: str) -> bool:
+    if len(password) > LONGEST_PASSWORD:
+        return False
+    try:
+        return _HASHER.verify(password_hash, password)
+    except (VerificationError, InvalidHashError, UnicodeEncodeError):
+        return False
+
+
+async def operator_sign_in(login: str, password: str, *, address: str, store: EphemeralStore) -> Session:
+    """Begin an operator's session. Raises Refused (unauthenticated, rate_limited), Unavailable."""
+    row = await db.fetch_row("SELECT id, password_hash FROM operator WHERE login = $1", login)
+    known = row["password_hash"] if row else None
+    await require_password(password, known, login=f"operator/{login}", address=address, store=store)
+    assert row is not None
+    return await begin_session(Principal("operator", str(row["id"])), store=store)
+
+
+__all__ = ["LONGEST_PASSWORD", "hash_password", "operator_sign_in", "require_password"]

@@ -1,0 +1,134 @@
+"""Opaque bearer tokens: sessions (`cs_`) in the ephemeral store, and long-lived ones (`ct_`) in the database."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+from typing import Final, Literal, get_args
+from uuid import UUID
+
+import msgspec
+
+from marketplace import clock, db
+from marketplace.identity.stores import EphemeralStore
+
+Role = Literal["resident", "staff", "till", "operator", "channel", "bank"]
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
+
+SESSION_TTL: Final = timedelta(hours=12)
+RESIDENT_SESSION_TTL: Final = timedelta(days=14)
+CLIENT_SESSION_TTL: Final = timedelta(hours=1)
+_LONGEST_TOKEN: Final = 128
+
+
+class Principal(msgspec.Struct, frozen=True):
+    """Who calls: `subject` is the resident's, staff member's, till's or operator's id, a channel's key, a bank's
+    publisher id."""
+
+    role: Role
+    subject: str
+
+    @property
+    def id(self) -> UUID:
+        """The subject as an id: for every role but channel."""
+        return UUID(self.subject)
+
+    def __str__(self) -> str:
+        return f"{self.role}:{self.subject}"
+
+
+class Session(msgspec.Struct, frozen=True):
+    """A session that was just begun; the token is shown this once."""
+
+    token: str
+    principal: Principal
+    expires_at: datetime
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    principal: Principal
+    expires_at: datetime
+
+
+async def begin_session(
+    principal: Principal, *, store: EphemeralStore, ttl: timedelta = SESSION_TTL
+) -> Session:
+    """A new session of `principal`, good for `ttl`. Raises Unavailable."""
+    session = Session("cs_" + secrets.token_urlsafe(32), principal, clock.now() + ttl)
+    kept = msgspec.msgpack.encode(_Kept(principal, session.expires_at))
+    await store.set(_session_key(session.token), kept, ttl_seconds=ttl.total_seconds())
+    return session
+
+
+async def end_session(token: str, *, store: EphemeralStore) -> None:
+    """End the session, or revoke the long-lived token; ending what is not there is no mistake."""
+    if token.startswith("cs_"):
+        await store.delete(_session_key(token))
+    else:
+        await revoke_token(token)
+
+
+async def issue_token(
+    principal: Principal, *, demonstration: bool = False, expires_at: datetime | None = None, token: str | None = None
+) -> str:
+    """A long-lived token of `principal`; only its digest is kept. A known `token` (the demonstration's, derived from
+    its seed) may be given, and issuing it again changes nothing."""
+    token = token or "ct_" + secrets.token_urlsafe(32)
+    assert token.startswith("ct_"), "a long-lived token starts with ct_"
+    await db.execute(
+        "INSERT INTO access_token (hash, role, subject, demonstration, created_at, expires_at)"
+        " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (hash) DO NOTHING",
+        _digest(token), principal.role, principal.subject, demonstration, clock.now(), expires_at,
+    )  # fmt: skip
+    return token
+
+
+async def revoke_token(token: str) -> None:
+    """From now on the long-lived `token` is refused."""
+    await db.execute(
+        "UPDATE access_token SET revoked_at = $2 WHERE hash = $1 AND revoked_at IS NULL", _digest(token), clock.now()
+    )
+
+
+async def revoke_tokens_of(principal: Principal) -> int:
+    """Revoke every long-lived token of `principal` (a till that was lost, a member of staff who left)."""
+    return await db.execute(
+        "UPDATE access_token SET revoked_at = $3 WHERE role = $1 AND subject = $2 AND revoked_at IS NULL",
+        principal.role, principal.subject, clock.now(),
+    )  # fmt: skip
+
+
+async def principal_of(token: str, *, store: EphemeralStore) -> Principal | None:
+    """Whose token it is; None when it is unknown, over or revoked. Raises Unavailable when that cannot be known."""
+    if not (token.isascii() and len(token) <= _LONGEST_TOKEN):
+        return None
+    if token.startswith("cs_"):
+        raw = await store.get(_session_key(token))
+        kept = msgspec.msgpack.decode(raw, type=_Kept) if raw is not None else None
+        return kept.principal if kept is not None and kept.expires_at > clock.now() else None
+    if token.startswith("ct_"):
+        return await _long_lived(token)
+    return None
+
+
+async def _long_lived(token: str) -> Principal | None:
+    row = await db.fetch_row(
+        "SELECT role, subject FROM access_token WHERE hash = $1 AND revoked_at IS NULL"
+        " AND (expires_at IS NULL OR expires_at > $2)"
+        " AND (NOT access_token.demonstration OR (SELECT demonstration FROM installation))",
+        _digest(token), clock.now(),
+    )  # fmt: skip
+    return Principal(row["role"], row["subject"]) if row else None
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+def _session_key(token: str) -> str:
+    return "session:" + _digest(token).hex()
+
+
+__all__ = ["CLIENT_SESSION_TTL", "RESIDENT_SESSION_TTL", "ROLES", "SESSION_TTL", "Principal", "Role", "Session",
+           "begin_session", "end_session", "issue_token", "principal_of", "revoke_token", "revoke_tokens_of"]

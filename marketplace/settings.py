@@ -1,0 +1,83 @@
+"""How this installation is set up: read once from the environment and a `.env` file, and never changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+import msgspec
+from dotenv import dotenv_values
+
+_VARIABLES: Final = {
+    "CHUTAN_HOME": "home",
+    "HOST": "host",
+    "PORT": "port",
+    "WORKERS": "workers",
+    "DATABASE_URL": "database_url",
+    "REDIS_URL": "redis_url",
+    "REGISTRY_URL": "registry_url",
+    "CHUTAN_TIME_SHIFT": "time_shift",
+    "SMS_URL": "sms_url",
+}
+_SCHEMES: Final = {
+    "DATABASE_URL": ("postgres", "postgresql"),
+    "REDIS_URL": ("redis", "rediss", "unix"),
+    "REGISTRY_URL": ("http", "https"),
+    "SMS_URL": ("http", "https"),
+}
+
+
+class SettingsError(ValueError):
+    """A variable is set to something that cannot be; the message names it and never repeats a secret."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings, each with the default that `make run` uses.
+
+    None is: for `database_url` the embedded PostgreSQL, for `redis_url` this process's memory, for `registry_url` the
+    embedded registry, for `sms_url` the sandbox that sends nothing.
+    """
+
+    home: Path = Path("var")
+    host: str = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8000
+    workers: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
+    database_url: str | None = None
+    redis_url: str | None = None
+    registry_url: str | None = None
+    time_shift: timedelta = timedelta()
+    sms_url: str | None = None
+
+
+def load_settings(environment: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) -> Settings:
+    """The settings from `environment` (the process's, if None), which wins over the file `dotenv`.
+
+    An empty variable counts as not set. Raises SettingsError.
+    """
+    given: dict[str, str | None] = {**dotenv_values(dotenv), **(os.environ if environment is None else environment)}
+    values = {field: text for name, field in _VARIABLES.items() if (text := (given.get(name) or "").strip())}
+    for name, schemes in _SCHEMES.items():
+        address = values.get(_VARIABLES[name])
+        if address is not None and urlsplit(address).scheme not in schemes:
+            raise SettingsError(f"{name} must be an address that starts with {' or '.join(s + '://' for s in schemes)}")
+    try:
+        settings = msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(_worded(str(error))) from error
+    if settings.workers > 1 and settings.redis_url is None:
+        raise SettingsError("WORKERS above 1 needs REDIS_URL: the processes share sessions and limits through Redis")
+    return settings
+
+
+def _worded(message: str) -> str:
+    for name, field in _VARIABLES.items():
+        if message.endswith(f"`$.{field}`"):
+            return f"{name}: {message.removesuffix(f' - at `$.{field}`')}"
+    return message
+
+
+__all__ = ["Settings", "SettingsError", "load_settings"]
