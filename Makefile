@@ -1,0 +1,93 @@
+# Everything is set up by itself, inside .venv, and again only when what it was made from has changed.
+PYTHON ?= python3
+JOBS ?= 2
+ARGS ?=
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check --no-input -qq
+DONE := $(VENV)/done
+PACKAGES := app.py marketplace merchants incentives web
+LOCKS := requirements.txt requirements-dev.txt
+FRONT_END := web/static/manifest.json
+FRONT_END_SOURCES := $(shell find web/assets -type f -not -path '*/node_modules/*' -not -path '*/__pycache__/*')
+
+UV_VERSION := 0.13.9
+UV := $(VENV)/lock/bin/uv
+COMPILE = env -u UV_INDEX -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS UV_NO_CONFIG=1 $(UV) pip compile pyproject.toml -q \
+	--universal --python-version 3.11 --generate-hashes --default-index https://pypi.org/simple \
+	--no-emit-index-url --no-emit-find-links --no-header --no-annotate $(if $(UPGRADE),--upgrade)
+
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help setup setup-dev run test check lint format lock lock-addresses
+
+help:  ## list what there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: setup  ## serve the demonstration on http://127.0.0.1:8000
+	@$(PY) app.py demo && exec $(PY) app.py serve
+
+test: setup-dev check  ## make check, then the tests (ARGS="-k redeem" to choose, JOBS=2 processes)
+	@echo "tests"
+	@$(PY) -m pytest -n $(JOBS) --dist loadscope $(ARGS)
+
+check: lint lock-addresses  ## lint, types, who may import whom, lock files
+	@echo "types"
+	@$(PY) -m mypy
+	@echo "imports"
+	@$(VENV)/bin/lint-imports --no-logo
+
+lint: setup-dev  ## style and format of the code, changing nothing
+	@echo "lint"
+	@$(PY) -m ruff check --quiet --output-format concise
+	@$(PY) -m ruff format --check --quiet --output-format concise
+
+format: setup-dev  ## format the code, and mend what can be mended safely
+	@$(PY) -m ruff check --fix --quiet --exit-zero
+	@$(PY) -m ruff format
+
+lock: $(UV)  ## lock the dependencies anew (UPGRADE=1 for newer versions)
+	@echo "locking: $(LOCKS), web/assets/package-lock.json"
+	@$(COMPILE) --group build -o requirements.txt
+	@$(COMPILE) --group build --group dev -c requirements.txt -o requirements-dev.txt
+	@$(PY) web/assets/build.py --lock
+	@$(MAKE) --no-print-directory lock-addresses
+
+lock-addresses:
+	@if grep -nE '(https?|file)://' $(LOCKS) || grep -n '"resolved"' web/assets/package-lock.json; \
+	then echo "a lock file carries an address: run make lock" >&2; exit 1; fi
+
+# ---------------------------------------------------------------- set-up
+setup: $(FRONT_END)
+
+setup-dev: setup $(DONE)/dev
+
+$(DONE)/venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "chutan needs Python 3.11 or later and '$(PYTHON)' is not: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "setting up $(VENV)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@mkdir -p $(DONE) && touch $@
+
+$(DONE)/runtime: requirements.txt $(DONE)/venv
+	@echo "installing the locked packages (about 20 s)"
+	@$(PIP) install --require-hashes -r requirements.txt
+	@touch $@
+
+$(DONE)/dev: requirements-dev.txt $(DONE)/runtime
+	@echo "installing the packages for development"
+	@$(PIP) install --require-hashes -r requirements-dev.txt
+	@touch $@
+
+$(DONE)/project: pyproject.toml $(DONE)/runtime
+	@echo "building chutan"
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(FRONT_END): $(DONE)/project $(FRONT_END_SOURCES)
+	@$(PY) web/assets/build.py && touch $@
+
+$(UV): $(DONE)/project
+	@$(PYTHON) -m venv --clear $(VENV)/lock
+	@$(VENV)/lock/bin/python -m pip --disable-pip-version-check -qq install uv==$(UV_VERSION)
