@@ -25,7 +25,15 @@ from marketplace.errors import Unavailable
 
 os.environ.setdefault("PICCOLO_CONF", "marketplace.db")
 
-DB: Final = PostgresEngine(config={}, extensions=())
+
+class _Engine(PostgresEngine):
+    """Piccolo's engine, told later where the database is: so it does not look for one when it is made."""
+
+    async def check_version(self) -> None:
+        """Nothing to ask yet."""
+
+
+DB: Final = _Engine(config={}, extensions=())
 APP_REGISTRY: Final = AppRegistry(apps=[])  # app.py, which knows every package, fills it in
 
 Row = asyncpg.Record
@@ -84,6 +92,16 @@ async def transaction() -> AsyncIterator[asyncpg.Connection]:
     finally:
         DB.current_transaction.reset(token)
         await asyncio.shield(_pool().release(connection))
+
+
+@asynccontextmanager
+async def joined() -> AsyncIterator[None]:
+    """The transaction that is open, or one of the block's own."""
+    if DB.current_transaction.get() is not None:
+        yield
+        return
+    async with transaction():
+        yield
 
 
 class _Joined:

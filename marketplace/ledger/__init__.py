@@ -1,0 +1,41 @@
+"""The double-entry ledger: the one mechanism for everything that can run out.
+
+Accounts and immutable transfers after TigerBeetle's published data model (two-phase transfers, linked groups), on
+PostgreSQL. The ledger knows nothing of residents or offers. Its invariants, held by the database as well:
+
+- a transfer is never changed; a hold (pending transfer) is resolved exactly once, by `post` or by `void`;
+- the balances of a limited account are the sum of its transfers, and `available` is never below zero;
+- an unlimited account has no balance of its own, so that nothing global is ever locked;
+- a group happens whole or not at all; an idempotency key has one effect.
+
+`submit` is the interface for one group in its own transaction; `apply` takes many inside a transaction that is open.
+"""
+
+from marketplace.ledger.accounts import Account, Balance, account, balances, lock, open_accounts
+from marketplace.ledger.groups import Effect, Group, Hold, IdempotencyKey, Leg, Post, Release, Transfer
+from marketplace.ledger.journal import Answered, answered, apply, holds_of, submit, undo_and_hold
+from marketplace.ledger.judging import Pending
+
+__all__ = [
+    "Account",
+    "Answered",
+    "Balance",
+    "Effect",
+    "Group",
+    "Hold",
+    "IdempotencyKey",
+    "Leg",
+    "Pending",
+    "Post",
+    "Release",
+    "Transfer",
+    "account",
+    "answered",
+    "apply",
+    "balances",
+    "holds_of",
+    "lock",
+    "open_accounts",
+    "submit",
+    "undo_and_hold",
+]

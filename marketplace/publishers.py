@@ -1,0 +1,150 @@
+"""Publishers and what is theirs: stores and tills. Campaigns with their budgets."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, get_args
+from uuid import UUID, uuid4
+
+import msgspec
+
+from marketplace import chart, clock, db, ledger
+from marketplace.errors import FieldError, Invalid, NotFound
+from marketplace.ids import new_id
+
+Kind = Literal["merchant", "venue", "bank"]
+MAX_NAME_LENGTH: Final = 100
+_CITY_DIGITS: Final = 6
+
+
+class Publisher(msgspec.Struct, frozen=True):
+    """Who publishes offers; `registry_account` is the name under which the registry knows it."""
+
+    id: UUID
+    kind: Kind
+    name: str
+    city: str
+    status: str
+    registry_account: UUID
+
+
+class Store(msgspec.Struct, frozen=True):
+    id: UUID
+    publisher: UUID
+    name: str
+    address: str
+
+
+class Till(msgspec.Struct, frozen=True):
+    """A till, the store it stands in and whose that is."""
+
+    id: UUID
+    name: str
+    store: UUID
+    store_name: str
+    publisher: UUID
+
+
+class Campaign(msgspec.Struct, frozen=True):
+    """Offers under one budget; `budget_fen` is what can still be spent."""
+
+    id: UUID
+    name: str
+    funder: str
+    budget_fen: int
+
+
+async def create_publisher(*, kind: Kind, name: str, city: str) -> UUID:
+    """A new, active publisher; `city` is a division code of Hubei (42 and four digits). Raises Invalid."""
+    if kind not in get_args(Kind):
+        raise Invalid(FieldError("kind", "unknown"))
+    if not (city.isascii() and city.isdigit() and len(city) == _CITY_DIGITS and city.startswith("42")):
+        raise Invalid(FieldError("city", "invalid"))
+    publisher = new_id()
+    await db.execute(
+        """INSERT INTO publisher (id, kind, name, city, status, registry_account, created_at)
+           VALUES ($1, $2, $3, $4, 'active', $5, $6)""",
+        publisher, kind, _name(name), city, uuid4(), clock.now(),
+    )  # fmt: skip
+    return publisher
+
+
+async def create_store(*, publisher: UUID, name: str, address: str) -> UUID:
+    """A new store of `publisher`. Raises Invalid, NotFound."""
+    store = new_id()
+    made = await db.execute(
+        """INSERT INTO store (id, publisher, name, address, created_at)
+           SELECT $1, id, $3, $4, $5 FROM publisher WHERE id = $2""",
+        store, publisher, _name(name), _name(address, field="address"), clock.now(),
+    )  # fmt: skip
+    if not made:
+        raise NotFound
+    return store
+
+
+async def create_till(*, store: UUID, name: str) -> UUID:
+    """A new till in `store`. Raises Invalid, NotFound."""
+    till = new_id()
+    made = await db.execute(
+        "INSERT INTO till (id, store, name, created_at) SELECT $1, id, $3, $4 FROM store WHERE id = $2",
+        till, store, _name(name), clock.now(),
+    )  # fmt: skip
+    if not made:
+        raise NotFound
+    return till
+
+
+async def create_campaign(*, name: str, funder: str) -> UUID:
+    """A new campaign with an empty budget, which transfers in the ledger fill. Raises Invalid."""
+    campaign = new_id()
+    budget = chart.budget(campaign)
+    async with db.transaction():
+        await ledger.open_accounts([budget])
+        await db.execute(
+            "INSERT INTO campaign (id, name, funder, budget_account, created_at) VALUES ($1, $2, $3, $4, $5)",
+            campaign, _name(name), _name(funder, field="funder"), budget.id, clock.now(),
+        )  # fmt: skip
+    return campaign
+
+
+async def publisher(publisher_id: UUID) -> Publisher:
+    """Raises NotFound."""
+    row = await db.fetch_row(
+        "SELECT id, kind, name, city, status, registry_account FROM publisher WHERE id = $1", publisher_id
+    )
+    if row is None:
+        raise NotFound
+    return Publisher(**row)
+
+
+async def stores(*, publisher: UUID) -> list[Store]:
+    """The stores of `publisher`, oldest first."""
+    rows = await db.fetch("SELECT id, publisher, name, address FROM store WHERE publisher = $1 ORDER BY id", publisher)
+    return [Store(**row) for row in rows]
+
+
+async def till(till_id: UUID) -> Till:
+    """A till with its store and publisher. Raises NotFound."""
+    row = await db.fetch_row(
+        """SELECT t.id, t.name, s.id AS store, s.name AS store_name, s.publisher
+           FROM till t JOIN store s ON s.id = t.store WHERE t.id = $1""",
+        till_id,
+    )
+    if row is None:
+        raise NotFound
+    return Till(**row)
+
+
+async def campaigns() -> list[Campaign]:
+    """All campaigns, oldest first."""
+    rows = await db.fetch("SELECT id, name, funder, budget_account FROM campaign ORDER BY id")
+    balances = await ledger.balances([row["budget_account"] for row in rows])
+    return [
+        Campaign(row["id"], row["name"], row["funder"], balances[row["budget_account"]].available) for row in rows
+    ]
+
+
+def _name(given: str, *, field: str = "name") -> str:
+    name = given.strip()
+    if not name or len(name) > MAX_NAME_LENGTH or not name.isprintable():
+        raise Invalid(FieldError(field, "invalid" if name else "required"))
+    return name

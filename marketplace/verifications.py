@@ -1,0 +1,174 @@
+"""Verification 核销: a coupon is used at a till, once; and a mistake there is undone."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+
+from marketplace import clock, db, ledger
+from marketplace.chart import payable
+from marketplace.coupons import is_fresh, normal_code, parse_token
+from marketplace.errors import NotFound, Refused
+from marketplace.ids import new_id
+from marketplace.offers.terms import discount_fen, require_usable, terms_from
+from marketplace.redemptions import CLOSED_AS, REVERSAL_WINDOW, consumed
+
+_SHOWN = """
+    SELECT r.id, r.resident, r.offer, r.offer_version, r.publisher, r.status, r.price_g,
+           c.expires_at, c.token_key, v.terms, s.id AS store, s.name AS store_name
+    FROM till t JOIN store s ON s.id = t.store
+    JOIN redemption r ON r.publisher = s.publisher
+    JOIN coupon c ON c.redemption = r.id
+    JOIN offer_version v ON v.id = r.offer_version
+    WHERE t.id = $1 AND """
+
+
+async def verify(
+    *, till: UUID, code: str | None, token: str | None, bill_fen: int | None, key: ledger.IdempotencyKey | None
+) -> dict[str, Any]:
+    """Use the coupon behind `code` or `token` at the till's store, for a bill of `bill_fen`: all it held is captured.
+
+    It is judged by the terms it was redeemed under. Raises NotFound `coupon_not_found` (also another publisher's);
+    Refused `coupon_already_used` (with when and where), `coupon_cancelled`, `coupon_expired`, `wrong_store`,
+    `outside_hours`, `minimum_bill_not_met`; Invalid when a bill is needed.
+    """
+    if key is not None and (earlier := await ledger.answered(key)) is not None:
+        return earlier.answer
+    shown = await _shown(till, code, token)
+    now = clock.now()
+    if shown["status"] != "issued":
+        await _refuse_closed(shown)
+    if now >= shown["expires_at"]:
+        raise Refused("coupon_expired", expired_at=shown["expires_at"])
+    terms = terms_from(shown["terms"])
+    if shown["store"] not in (terms.stores or [shown["store"]]):
+        raise Refused("wrong_store", stores=await _store_names(terms.stores or []))
+    require_usable(terms, bill_fen=bill_fen, at=now)
+    given_fen = discount_fen(terms, bill_fen)
+
+    verification = new_id()
+    holds = await ledger.holds_of(shown["id"])
+    answer = {
+        "id": str(verification),
+        "redemption_id": str(shown["id"]),
+        "offer": {"id": str(shown["offer"]), "title": terms.title, "kind": terms.kind},
+        "discount_fen": given_fen,
+        "verified_at": now.isoformat().replace("+00:00", "Z"),
+    }
+    group = ledger.Group(
+        legs=[_captured(hold, pending, shown["publisher"], given_fen) for hold, pending in holds.items()],
+        at=now,
+        effects=[
+            ledger.Effect(
+                "UPDATE redemption SET status = 'verified', closed_at = $2 WHERE id = $1 AND status = 'issued'",
+                (shown["id"], now),
+                "coupon_already_used",
+            ),
+            ledger.Effect(
+                "UPDATE coupon SET open = false WHERE redemption = $1 AND open", (shown["id"],), "coupon_already_used"
+            ),
+            ledger.Effect(
+                """INSERT INTO verification (id, redemption, store, till, bill_fen, discount_fen, verified_at)
+                   VALUES ($1, $2, $3, $4, $5, $6, $7)""",
+                (verification, shown["id"], shown["store"], till, bill_fen, given_fen, now),
+                "coupon_already_used",
+            ),
+            consumed(shown["id"], resident=shown["resident"], publisher=shown["publisher"], amount_g=shown["price_g"],
+                     at=now, settle_after=now + REVERSAL_WINDOW),
+        ],
+        key=key,
+        answer=answer,
+    )  # fmt: skip
+    try:
+        return dict(await ledger.submit(group))
+    except Refused as refusal:
+        if refusal.code == "coupon_already_used":  # somebody was quicker: say what became of the coupon
+            await _refuse_closed(await _shown(till, code, token, fresh=False))
+        raise
+
+
+async def _shown(till: UUID, code: str | None, token: str | None, *, fresh: bool = True) -> db.Row:
+    """The redemption behind what was typed or scanned, if it is of the till's own publisher."""
+    row = None
+    if token is not None:
+        parts = parse_token(token)
+        if parts is not None:
+            row = await db.fetch_row(_SHOWN + "r.id = $2", till, parts.redemption)
+            if row is not None and fresh and not is_fresh(parts, row["token_key"]):
+                row = None
+    elif code is not None:
+        digits = normal_code(code)
+        if digits is not None:
+            row = await db.fetch_row(_SHOWN + "c.code = $2", till, digits)
+    if row is None or row["status"] in ("fulfilled", "awaiting_payment"):
+        raise NotFound("coupon_not_found")
+    return row
+
+
+async def _refuse_closed(shown: db.Row) -> None:
+    """Say why a coupon that is not open cannot be used."""
+    if shown["status"] == "issued":
+        return
+    used = await db.fetch_row(
+        """SELECT v.verified_at, s.name FROM verification v JOIN store s ON s.id = v.store
+           WHERE v.redemption = $1 AND v.reversed_at IS NULL""",
+        shown["id"],
+    )
+    facts = {"used_at": used["verified_at"], "store": used["name"]} if used else {}
+    raise Refused(CLOSED_AS[shown["status"]], **facts)
+
+
+async def _store_names(stores: list[UUID]) -> list[str]:
+    rows = await db.fetch("SELECT name FROM store WHERE id = ANY($1) ORDER BY name", stores)
+    return [row["name"] for row in rows]
+
+
+def _captured(hold: UUID, pending: ledger.Pending, publisher: UUID, given_fen: int) -> ledger.Leg:
+    """Post a hold; the one on a budget for the discount actually given, and not at all if that is nothing."""
+    if pending.credit == payable(publisher).id:
+        if given_fen == 0:
+            return ledger.Release(pending=hold, refusal="coupon_already_used")
+        return ledger.Post(pending=hold, amount=min(given_fen, pending.amount), refusal="coupon_already_used",
+                           refusal_expired="coupon_expired")  # fmt: skip
+    return ledger.Post(pending=hold, refusal="coupon_already_used", refusal_expired="coupon_expired")
+
+
+async def reverse(*, till: UUID, verification: UUID, key: ledger.IdempotencyKey | None) -> dict[str, Any]:
+    """Undo a verification of the till's own store within 15 minutes and before settlement: the coupon is open again.
+
+    Raises NotFound for another store's; Refused `reversal_window_closed`, `already_reversed`.
+    """
+    row = await db.fetch_row(
+        """SELECT v.id, v.verified_at, v.reversed_at, v.redemption, c.expires_at
+           FROM till t JOIN verification v ON v.store = t.store JOIN coupon c ON c.redemption = v.redemption
+           WHERE t.id = $1 AND v.id = $2""",
+        till, verification,
+    )  # fmt: skip
+    if row is None:
+        raise NotFound
+    if key is not None and (earlier := await ledger.answered(key)) is not None:
+        return earlier.answer
+    now = clock.now()
+    if row["reversed_at"] is not None:
+        raise Refused("already_reversed")
+    if now >= row["verified_at"] + REVERSAL_WINDOW:
+        raise Refused("reversal_window_closed")
+    group = ledger.Group(
+        legs=await ledger.undo_and_hold(row["redemption"], at=row["verified_at"], until=row["expires_at"]),
+        at=now,
+        effects=[
+            ledger.Effect("UPDATE verification SET reversed_at = $2 WHERE id = $1 AND reversed_at IS NULL",
+                          (verification, now), "already_reversed"),
+            ledger.Effect("UPDATE consumption_record SET state = 'reversed' WHERE redemption = $1 AND state = 'pending'",
+                          (row["redemption"],), "reversal_window_closed"),
+            ledger.Effect("UPDATE redemption SET status = 'issued', closed_at = NULL WHERE id = $1 AND status = 'verified'",
+                          (row["redemption"],), "already_reversed"),
+            ledger.Effect("UPDATE coupon SET open = true WHERE redemption = $1 AND NOT open", (row["redemption"],),
+                          "already_reversed"),
+        ],
+        key=key,
+        answer={"id": str(verification), "redemption_id": str(row["redemption"]), "status": "reversed",
+                "reversed_at": now.isoformat().replace("+00:00", "Z")},
+    )  # fmt: skip
+    return dict(await ledger.submit(group))
