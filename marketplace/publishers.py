@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final, Literal, get_args
 from uuid import UUID, uuid4
 
@@ -10,6 +11,7 @@ import msgspec
 from marketplace import chart, clock, db, ledger
 from marketplace.errors import FieldError, Invalid, NotFound
 from marketplace.ids import new_id
+from marketplace.offers.benefits import LINE
 
 Kind = Literal["merchant", "venue", "bank"]
 MAX_NAME_LENGTH: Final = 100
@@ -145,6 +147,6 @@ async def campaigns() -> list[Campaign]:
 
 def _name(given: str, *, field: str = "name") -> str:
     name = given.strip()
-    if not name or len(name) > MAX_NAME_LENGTH or not name.isprintable():
+    if len(name) > MAX_NAME_LENGTH or not re.search(LINE, name):
         raise Invalid(FieldError(field, "invalid" if name else "required"))
     return name

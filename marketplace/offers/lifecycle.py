@@ -1,0 +1,229 @@
+"""The life of an offer: draft, submitted, approved, live, paused, ended. Each verb is one transaction and one event.
+
+A publisher's verbs take `publisher`: an offer of another does not exist for them. Every write happens under the lock
+of the offer's row, so that of two who act at once the second sees what the first did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from marketplace import clock, db
+from marketplace.errors import FieldError, Invalid, NotFound, Refused
+from marketplace.ids import new_id
+from marketplace.offers import view
+from marketplace.offers.eligibility import Eligibility, NoRules
+from marketplace.offers.state import PUBLIC, Shown, Status
+from marketplace.offers.terms import Change, Terms, capture, changed, check_whole, new_terms, terms_from
+from marketplace.offers.view import OfferView, Record
+
+MAX_REASON_LENGTH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOffer:
+    """An offer that can be redeemed now, and the version of its terms that a redemption is taken under."""
+
+    id: UUID
+    version: UUID
+    publisher: UUID
+    terms: Terms
+    status: Shown
+
+
+# ------------------------------------------------------------------ the publisher's verbs
+async def create_draft(*, publisher: UUID, change: Change, actor: str) -> OfferView:
+    """A new draft of what `change` gives; only the kind is required. Raises Invalid, NotFound."""
+    terms, offer = new_terms(change), new_id()
+    async with db.transaction():
+        if await db.fetch_row("SELECT 1 FROM publisher WHERE id = $1", publisher) is None:
+            raise NotFound
+        await db.execute(
+            """INSERT INTO offer (id, publisher, status, version, title, kind, starts_at, ends_at, created_at)
+               VALUES ($1, $2, 'draft', 1, $3, $4, $5, $6, $7)""",
+            offer, publisher, terms.title or "", terms.kind, terms.starts_at, terms.ends_at, clock.now(),
+        )  # fmt: skip
+        await _keep_version(offer, terms, actor=actor)
+        await _keep_event(offer, "created", actor=actor)
+        return await _shown(offer)
+
+
+async def edit(
+    *, publisher: UUID, offer: UUID, change: Change, actor: str,
+    eligibility: Eligibility | None = None, cash_allowed: bool = False,
+) -> OfferView:  # fmt: skip
+    """Set the fields that `change` gives: a new version of the terms; coupons already out keep theirs.
+
+    Once approved the terms must stay whole, and the kind stays. Raises Invalid, NotFound, Refused
+    `offer_not_in_state` (submitted or ended).
+    """
+    async with db.transaction():
+        before = await _locked(offer, publisher=publisher)
+        shown = _require(before, {"draft", "rejected", "approved", "live", "paused"})
+        after = changed(before.terms, change)
+        if shown != "draft" and after.kind != before.terms.kind:
+            raise Invalid(FieldError("kind", "cannot_change"))
+        if shown not in {"draft", "rejected"}:
+            after = await _whole(after, publisher=publisher, eligibility=eligibility, cash_allowed=cash_allowed)
+        if after != before.terms:
+            await _set_terms(offer, after, actor=actor)
+            await _keep_event(offer, "edited", actor=actor)
+        return await _shown(offer)
+
+
+async def submit(
+    *, publisher: UUID, offer: UUID, actor: str, eligibility: Eligibility | None = None, cash_allowed: bool = False
+) -> OfferView:
+    """Hand a draft (or a rejected offer) to the operator. Raises Invalid with all that is missing or wrong."""
+    async with db.transaction():
+        before = await _locked(offer, publisher=publisher)
+        _require(before, {"draft", "rejected"})
+        whole = await _whole(before.terms, publisher=publisher, eligibility=eligibility, cash_allowed=cash_allowed)
+        if whole != before.terms:
+            await _set_terms(offer, whole, actor=actor)
+        return await _move(offer, "submitted", event="submitted", actor=actor)
+
+
+async def pause(*, publisher: UUID, offer: UUID, actor: str) -> OfferView:
+    """Take a live offer off the shelf for a while; coupons already out are good."""
+    async with db.transaction():
+        _require(await _locked(offer, publisher=publisher), {"live"})
+        return await _move(offer, "paused", event="paused", actor=actor)
+
+
+async def resume(*, publisher: UUID, offer: UUID, actor: str) -> OfferView:
+    """Put a paused offer back."""
+    async with db.transaction():
+        _require(await _locked(offer, publisher=publisher), {"paused"})
+        return await _move(offer, "live", event="resumed", actor=actor)
+
+
+async def end(*, publisher: UUID, offer: UUID, actor: str) -> OfferView:
+    """End an approved, live or paused offer for good; coupons already out are good."""
+    async with db.transaction():
+        _require(await _locked(offer, publisher=publisher), {"approved", "live", "paused"})
+        return await _move(offer, "ended", event="ended", actor=actor)
+
+
+# ------------------------------------------------------------------ the operator's verbs
+async def approve(*, offer: UUID, actor: str) -> OfferView:
+    """Admit a submitted offer: it is live at once if its window has begun."""
+    async with db.transaction():
+        before = await _locked(offer)
+        _require(before, {"submitted"})
+        begun = before.terms.starts_at is None or before.terms.starts_at <= clock.now()
+        return await _move(offer, "live" if begun else "approved", event="approved", actor=actor)
+
+
+async def reject(*, offer: UUID, reason: str, actor: str) -> OfferView:
+    """Send a submitted offer back with a reason, 1 to 500 characters, that the publisher reads."""
+    reason = reason.strip()
+    if not reason or len(reason) > MAX_REASON_LENGTH or "\x00" in reason:
+        raise Invalid(FieldError("reason", "invalid" if reason else "required"))
+    async with db.transaction():
+        _require(await _locked(offer), {"submitted"})
+        return await _move(offer, "rejected", event="rejected", actor=actor, reason=reason)
+
+
+# ------------------------------------------------------------------ what a redemption asks
+async def live_terms(offer: UUID) -> LiveOffer:
+    """The terms in force of an offer that can be redeemed now; its stock is the ledger's to judge.
+
+    Raises NotFound for what residents never saw; Refused `offer_not_started`, `offer_ended`, `offer_not_live`.
+    """
+    row = await db.fetch_row(f"{view.SELECT_OFFERS} WHERE o.id = $1 AND o.status = ANY($2)", offer, PUBLIC)
+    if row is None:
+        raise NotFound
+    record = view.record(row)
+    shown = record.shown(clock.now())
+    refusal = {"approved": "offer_not_started", "ended": "offer_ended", "paused": "offer_not_live"}.get(shown)
+    if refusal is not None:
+        raise Refused(refusal, starts_at=record.terms.starts_at, ends_at=record.terms.ends_at)
+    return LiveOffer(record.id, record.version, record.publisher.id, record.terms, shown)
+
+
+async def terms_of(version: UUID) -> Terms:
+    """The terms of a version, live or not: what a coupon is judged by. Raises NotFound."""
+    stored = await db.fetch_value("SELECT terms FROM offer_version WHERE id = $1", version)
+    if stored is None:
+        raise NotFound
+    return terms_from(stored)
+
+
+# ------------------------------------------------------------------ inside the transaction
+async def _locked(offer: UUID, *, publisher: UUID | None = None) -> Record:
+    row = await db.fetch_row(
+        f"{view.SELECT_OFFERS} WHERE o.id = $1 AND ($2::uuid IS NULL OR o.publisher = $2)"
+        " FOR NO KEY UPDATE OF o",
+        offer, publisher,
+    )  # fmt: skip
+    if row is None:
+        raise NotFound
+    return view.record(row)
+
+
+def _require(record: Record, allowed: Collection[Shown]) -> Shown:
+    shown = record.shown(clock.now())
+    if shown not in allowed:
+        raise Refused("offer_not_in_state", status=shown)
+    return shown
+
+
+async def _whole(
+    terms: Terms, *, publisher: UUID, eligibility: Eligibility | None, cash_allowed: bool
+) -> Terms:
+    """`terms` with its stores settled, if nothing keeps it from being offered. Raises Invalid with all that does."""
+    own = [row["id"] for row in await db.fetch("SELECT id FROM store WHERE publisher = $1 ORDER BY id", publisher)]
+    whole = terms
+    if terms.stores is None and capture(terms) == "on_verification":
+        whole = changed(terms, Change(stores=tuple(own)))
+    errors = check_whole(whole, cash_allowed=cash_allowed)
+    if not set(whole.stores or ()) <= set(own):
+        errors.append(FieldError("stores", "unknown"))
+    campaign = whole.funding.campaign
+    if campaign is not None and await db.fetch_row("SELECT 1 FROM campaign WHERE id = $1", campaign) is None:
+        errors.append(FieldError("funding.campaign", "unknown"))
+    if whole.eligibility is not None:
+        errors += (eligibility or NoRules()).check(whole.eligibility)
+    if errors:
+        raise Invalid(*errors)
+    return whole
+
+
+async def _set_terms(offer: UUID, terms: Terms, *, actor: str) -> None:
+    await db.execute(
+        """UPDATE offer SET version = version + 1, title = $2, kind = $3, starts_at = $4, ends_at = $5
+           WHERE id = $1""",
+        offer, terms.title or "", terms.kind, terms.starts_at, terms.ends_at,
+    )  # fmt: skip
+    await _keep_version(offer, terms, actor=actor)
+
+
+async def _keep_version(offer: UUID, terms: Terms, *, actor: str) -> None:
+    await db.execute(
+        """INSERT INTO offer_version (id, offer, number, terms, created_at, created_by)
+           SELECT $1, id, version, $3, $4, $5 FROM offer WHERE id = $2""",
+        new_id(), offer, terms, clock.now(), actor,
+    )  # fmt: skip
+
+
+async def _move(offer: UUID, to: Status, *, event: str, actor: str, reason: str | None = None) -> OfferView:
+    await db.execute("UPDATE offer SET status = $2, reason = $3 WHERE id = $1", offer, to, reason)
+    await _keep_event(offer, event, actor=actor, reason=reason)
+    return await _shown(offer)
+
+
+async def _keep_event(offer: UUID, event: str, *, actor: str, reason: str | None = None) -> None:
+    at: datetime = clock.now()
+    await db.execute(
+        "INSERT INTO offer_event (id, offer, event, actor, reason, created_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        new_id(), offer, event, actor, reason, at,
+    )  # fmt: skip
+
+
+async def _shown(offer: UUID) -> OfferView:
+    rows = await db.fetch(f"{view.SELECT_OFFERS} WHERE o.id = $1", offer)
+    return (await view.views([view.record(row) for row in rows]))[0]

@@ -1,0 +1,27 @@
+"""Who of a publisher's staff may do what with its offers."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from marketplace.errors import Refused
+
+Role = Literal["owner", "manager", "cashier"]
+Deed = Literal["read_offers", "publish", "verify", "manage_staff"]
+
+_MAY: Final[dict[Role, frozenset[Deed]]] = {
+    "owner": frozenset({"read_offers", "publish", "verify", "manage_staff"}),
+    "manager": frozenset({"read_offers", "publish", "verify"}),
+    "cashier": frozenset({"read_offers", "verify"}),
+}
+
+
+def may(role: Role, deed: Deed) -> bool:
+    """Whether staff of `role` may do `deed`."""
+    return deed in _MAY[role]
+
+
+def require(role: Role, deed: Deed) -> None:
+    """Raises Refused `forbidden` unless staff of `role` may do `deed`."""
+    if not may(role, deed):
+        raise Refused("forbidden")
