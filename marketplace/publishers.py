@@ -120,7 +120,9 @@ async def publisher(publisher_id: UUID) -> Publisher:
 
 async def stores(*, publisher: UUID) -> list[Store]:
     """The stores of `publisher`, oldest first."""
-    rows = await db.fetch("SELECT id, publisher, name, address FROM store WHERE publisher = $1 ORDER BY id", publisher)
+    rows = await db.fetch(
+        "SELECT id, publisher, name, address FROM store WHERE publisher = $1 ORDER BY id", publisher
+    )
     return [Store(**row) for row in rows]
 
 
@@ -141,7 +143,8 @@ async def campaigns() -> list[Campaign]:
     rows = await db.fetch("SELECT id, name, funder, budget_account FROM campaign ORDER BY id")
     balances = await ledger.balances([row["budget_account"] for row in rows])
     return [
-        Campaign(row["id"], row["name"], row["funder"], balances[row["budget_account"]].available) for row in rows
+        Campaign(row["id"], row["name"], row["funder"], balances[row["budget_account"]].available)
+        for row in rows
     ]
 
 

@@ -26,14 +26,21 @@ Bp = Annotated[int, Meta(ge=1, le=MAX_BP)]
 Words = Annotated[str, Meta(max_length=100, pattern=LINE)]
 
 
-class CashCoupon(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="cash_coupon"):
+class CashCoupon(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="cash_coupon"
+):
     """`amount_fen` off the bill."""
 
     amount_fen: SomeFen
 
 
 class Discount(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="kind", tag="discount"
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag_field="kind",
+    tag="discount",
 ):
     """`off_bp` of the bill off, up to `cap_fen`."""
 
@@ -68,7 +75,12 @@ class Code(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="k
 
 
 class RatePerk(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="kind", tag="rate_perk"
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag_field="kind",
+    tag="rate_perk",
 ):
     """Better conditions for a bank's product: exactly one of a rate cut, a voucher, a higher line."""
 
@@ -120,7 +132,9 @@ def field_error(error: msgspec.ValidationError, *, under: str = "") -> FieldErro
     """What msgspec found wrong, as a field's path and a stable code."""
     message, _, place = str(error).partition(" - at `")
     path = [under] if under else []
-    path += [part for part in place.rstrip("`").replace("[", ".").replace("]", "").lstrip("$").split(".") if part]
+    path += [
+        part for part in place.rstrip("`").replace("[", ".").replace("]", "").lstrip("$").split(".") if part
+    ]
     if "field `" in message:
         path.append(message.split("`")[1])
     return FieldError(".".join(path), _code_of(message))

@@ -22,7 +22,9 @@ from marketplace.offers.view import OfferView, Record
 
 MAX_LIMIT = 100
 MAX_QUERY_LENGTH = 100
-_UNSEARCHABLE = re.compile(r"[\x00-\x1f\ud800-\udfff]")  # what PostgreSQL's text cannot hold, and control characters
+_UNSEARCHABLE = re.compile(
+    r"[\x00-\x1f\ud800-\udfff]"
+)  # what PostgreSQL's text cannot hold, and control characters
 
 
 class OfferPage(msgspec.Struct, frozen=True):
@@ -49,7 +51,10 @@ async def live_offers(
     _check_text(q, field="q")
     now = clock.now()
     conditions: list[tuple[str, Any]] = [
-        ("o.status IN ('approved', 'live') AND p.status = 'active' AND (o.starts_at IS NULL OR o.starts_at <= ?)", now),
+        (
+            "o.status IN ('approved', 'live') AND p.status = 'active' AND (o.starts_at IS NULL OR o.starts_at <= ?)",
+            now,
+        ),
         ("(o.ends_at IS NULL OR o.ends_at > ?)", now),
     ]
     if city is not None:
@@ -59,7 +64,9 @@ async def live_offers(
     if publisher is not None:
         conditions.append(("o.publisher = ?", publisher))
     if q is not None and q.strip():
-        conditions.append(("(o.title ILIKE ? OR v.terms->>'summary' ILIKE ? OR p.name ILIKE ?)", _like(q.strip())))
+        conditions.append(
+            ("(o.title ILIKE ? OR v.terms->>'summary' ILIKE ? OR p.name ILIKE ?)", _like(q.strip()))
+        )
     if affordable and resident is not None:
         conditions.append(("(v.terms->>'price_g')::bigint <= ?::bigint", await _available_g(resident)))
     records, next_cursor = await _page(conditions, limit=limit, cursor=cursor)
@@ -115,7 +122,8 @@ async def _judged(
         return shown
     reasons = await judge(records, resident=resident, eligibility=eligibility)
     return [
-        msgspec.structs.replace(offer, eligible=not reasons[offer.id], reasons=reasons[offer.id]) for offer in shown
+        msgspec.structs.replace(offer, eligible=not reasons[offer.id], reasons=reasons[offer.id])
+        for offer in shown
     ]
 
 

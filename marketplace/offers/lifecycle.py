@@ -67,7 +67,9 @@ async def edit(
         if shown != "draft" and after.kind != before.terms.kind:
             raise Invalid(FieldError("kind", "cannot_change"))
         if shown not in {"draft", "rejected"}:
-            after = await _whole(after, publisher=publisher, eligibility=eligibility, cash_allowed=cash_allowed)
+            after = await _whole(
+                after, publisher=publisher, eligibility=eligibility, cash_allowed=cash_allowed
+            )
         if after != before.terms:
             await _set_terms(offer, after, actor=actor)
             await _keep_event(offer, "edited", actor=actor)
@@ -75,13 +77,20 @@ async def edit(
 
 
 async def submit(
-    *, publisher: UUID, offer: UUID, actor: str, eligibility: Eligibility | None = None, cash_allowed: bool = False
+    *,
+    publisher: UUID,
+    offer: UUID,
+    actor: str,
+    eligibility: Eligibility | None = None,
+    cash_allowed: bool = False,
 ) -> OfferView:
     """Hand a draft (or a rejected offer) to the operator. Raises Invalid with all that is missing or wrong."""
     async with db.transaction():
         before = await _locked(offer, publisher=publisher)
         _require(before, {"draft", "rejected"})
-        whole = await _whole(before.terms, publisher=publisher, eligibility=eligibility, cash_allowed=cash_allowed)
+        whole = await _whole(
+            before.terms, publisher=publisher, eligibility=eligibility, cash_allowed=cash_allowed
+        )
         if whole != before.terms:
             await _set_terms(offer, whole, actor=actor)
         return await _move(offer, "submitted", event="submitted", actor=actor)
@@ -155,14 +164,16 @@ async def terms_of(version: UUID) -> Terms:
 
 # ------------------------------------------------------------------ inside the transaction
 async def _locked(offer: UUID, *, publisher: UUID | None = None) -> Record:
-    row = await db.fetch_row(
-        f"{view.SELECT_OFFERS} WHERE o.id = $1 AND ($2::uuid IS NULL OR o.publisher = $2)"
-        " FOR NO KEY UPDATE OF o",
-        offer, publisher,
-    )  # fmt: skip
-    if row is None:
+    # The lock comes first and the reading in a statement of its own: after a wait, a join in the locking statement
+    # would look for the new version number on the old snapshot, and find nothing.
+    locked = await db.fetch_row(
+        "SELECT 1 FROM offer WHERE id = $1 AND ($2::uuid IS NULL OR publisher = $2) FOR NO KEY UPDATE",
+        offer,
+        publisher,
+    )
+    if locked is None:
         raise NotFound
-    return view.record(row)
+    return await _read(offer)
 
 
 def _require(record: Record, allowed: Collection[Shown]) -> Shown:
@@ -176,7 +187,10 @@ async def _whole(
     terms: Terms, *, publisher: UUID, eligibility: Eligibility | None, cash_allowed: bool
 ) -> Terms:
     """`terms` with its stores settled, if nothing keeps it from being offered. Raises Invalid with all that does."""
-    own = [row["id"] for row in await db.fetch("SELECT id FROM store WHERE publisher = $1 ORDER BY id", publisher)]
+    own = [
+        row["id"]
+        for row in await db.fetch("SELECT id FROM store WHERE publisher = $1 ORDER BY id", publisher)
+    ]
     whole = terms
     if terms.stores is None and capture(terms) == "on_verification":
         whole = changed(terms, Change(stores=tuple(own)))
@@ -225,5 +239,9 @@ async def _keep_event(offer: UUID, event: str, *, actor: str, reason: str | None
 
 
 async def _shown(offer: UUID) -> OfferView:
+    return (await view.views([await _read(offer)]))[0]
+
+
+async def _read(offer: UUID) -> Record:
     rows = await db.fetch(f"{view.SELECT_OFFERS} WHERE o.id = $1", offer)
-    return (await view.views([view.record(row) for row in rows]))[0]
+    return view.record(rows[0])

@@ -120,7 +120,9 @@ def changed(terms: Terms, change: Change) -> Terms:
 
     Raises Invalid: a bound, a benefit that is not of the kind, or an end that is not after the start.
     """
-    given = {name: value for name in Change.__struct_fields__ if (value := getattr(change, name)) is not UNSET}
+    given = {
+        name: value for name in Change.__struct_fields__ if (value := getattr(change, name)) is not UNSET
+    }
     kind = given.pop("kind", terms.kind)
     values = {name: getattr(terms, name) for name in Terms.__struct_fields__}
     if kind != terms.kind:
@@ -150,14 +152,18 @@ def terms_from(stored: Any) -> Terms:
 def check_whole(terms: Terms, *, cash_allowed: bool = False) -> list[FieldError]:
     """What keeps `terms` from being submitted, as far as they say it themselves; empty if nothing does."""
     errors = [
-        FieldError(name, "required") for name in ("title", "price_g", "benefit") if getattr(terms, name) is None
+        FieldError(name, "required")
+        for name in ("title", "price_g", "benefit")
+        if getattr(terms, name) is None
     ]
     if terms.cash_fen > 0 and not cash_allowed:
         errors.append(FieldError("cash_fen", "cash_not_available"))
     if capture(terms) == "on_verification" and terms.stores is not None and not terms.stores:
         errors.append(FieldError("stores", "required"))
     if terms.funding.campaign is not None and terms.benefit is not None and face_value_fen(terms) is None:
-        errors.append(FieldError("benefit.cap_fen", "required"))  # a budget holds the face value, so it must have one
+        errors.append(
+            FieldError("benefit.cap_fen", "required")
+        )  # a budget holds the face value, so it must have one
     return errors
 
 

@@ -106,7 +106,9 @@ async def stock_left(records: Iterable[Record]) -> dict[UUID, int | None]:
     counters = {r.id: chart.stock(r.id).id for r in records if r.terms.stock_total is not None}
     used = await ledger.balances(list(counters.values())) if counters else {}
     return {
-        r.id: None if r.terms.stock_total is None else max(0, r.terms.stock_total - used[counters[r.id]].counted)
+        r.id: None
+        if r.terms.stock_total is None
+        else max(0, r.terms.stock_total - used[counters[r.id]].counted)
         for r in records
     }
 

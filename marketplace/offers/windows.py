@@ -62,7 +62,9 @@ def _minute(hour: str) -> int:
 def start_from(given: str) -> datetime:
     """The instant that a start stands for: RFC 3339, or a date, which begins at 00:00 in Shanghai. UTC."""
     day = _day(given, field="starts_at")
-    return datetime.combine(day, time(), SHANGHAI).astimezone(UTC) if day else _instant(given, field="starts_at")
+    return (
+        datetime.combine(day, time(), SHANGHAI).astimezone(UTC) if day else _instant(given, field="starts_at")
+    )
 
 
 def end_from(given: str) -> datetime:

@@ -179,7 +179,14 @@ def test_a_discount_never_exceeds_the_bill_nor_the_face_value(kind, bill_fen):
 
 def test_a_share_is_of_a_bill_that_must_be_given_and_is_rounded_down():
     terms = some_terms(kind="discount", benefit={"off_bp": 1_500, "cap_fen": 3_000})
-    assert [discount_fen(terms, bill) for bill in (0, 6, 7, 10_000, 20_000, 20_001)] == [0, 0, 1, 1_500, 3_000, 3_000]
+    assert [discount_fen(terms, bill) for bill in (0, 6, 7, 10_000, 20_000, 20_001)] == [
+        0,
+        0,
+        1,
+        1_500,
+        3_000,
+        3_000,
+    ]
     with pytest.raises(Invalid) as refused:
         discount_fen(terms, None)
     assert refused.value.errors == (FieldError("bill_fen", "required"),)
@@ -194,7 +201,9 @@ def test_a_coupon_of_a_fixed_amount_needs_no_bill():
 
 # ------------------------------------------------------------------ windows
 def shanghai(day: int, hour: int, minute: int = 0, second: int = 0) -> datetime:
-    return datetime(2026, 11, day, hour, minute, second, tzinfo=SHANGHAI).astimezone(UTC)  # the 23rd is a Monday
+    return datetime(2026, 11, day, hour, minute, second, tzinfo=SHANGHAI).astimezone(
+        UTC
+    )  # the 23rd is a Monday
 
 
 def test_hours_are_half_open():
@@ -216,8 +225,9 @@ def test_midnight_as_an_end_is_the_end_of_the_day(end):
     assert not open_at(evening, shanghai(24, 0))
 
 
-@given(st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC)))
-def test_without_conditions_it_is_always_open_and_weekdays_split_the_week(instant):
+@given(st.integers(0, 10 * 24 * 60))
+def test_without_conditions_it_is_always_open_and_weekdays_split_the_week(minutes):
+    instant = datetime(2026, 12, 28, tzinfo=UTC) + timedelta(minutes=minutes)
     assert open_at(Conditions(), instant)
     assert [open_at(Conditions(weekdays=(day,)), instant) for day in range(1, 8)].count(True) == 1
 
@@ -236,7 +246,8 @@ def test_a_coupon_is_used_within_its_hours_and_over_its_minimum():
 def test_the_start_instant_is_inside_the_window_and_the_end_instant_outside():
     start, end, tick = shanghai(1, 0), shanghai(2, 0), timedelta(microseconds=1)
     shown = [
-        shown_status("live", starts_at=start, ends_at=end, now=now) for now in (start - tick, start, end - tick, end)
+        shown_status("live", starts_at=start, ends_at=end, now=now)
+        for now in (start - tick, start, end - tick, end)
     ]
     assert shown == ["approved", "live", "live", "ended"]
     assert shown_status("approved", starts_at=start, ends_at=end, now=start, stock_left=0) == "sold_out"
