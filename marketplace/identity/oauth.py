@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+import warnings
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final, Literal
 
 import msgspec
 from joserfc import jws
-from joserfc.errors import JoseError
+from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, OKPKey, RSAKey, import_key
 
 from marketplace import clock, db
@@ -20,7 +21,7 @@ from marketplace.identity.stores import EphemeralStore
 from marketplace.identity.tokens import CLIENT_SESSION_TTL, Principal, Session, begin_session
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-ALGORITHMS: Final = ("ES256", "EdDSA", "PS256")
+ALGORITHMS: Final = ("ES256", "EdDSA", "Ed25519", "PS256")
 LONGEST_ASSERTION: Final = timedelta(minutes=5)
 _LEEWAY: Final = timedelta(seconds=30)
 _SHORTEST_RSA_BITS: Final = 2048
@@ -142,8 +143,11 @@ def _verified(assertion: str, public_jwk: Any) -> dict[str, Any]:
     """The claims, when the key's own algorithm signed them: the header does not choose."""
     try:
         key = import_key(public_jwk if isinstance(public_jwk, dict) else msgspec.json.decode(public_jwk))
-        algorithm = _algorithm(key)
-        claims = msgspec.json.decode(jws.deserialize_compact(assertion, key, algorithms=[algorithm]).payload)
+        with warnings.catch_warnings():
+            # RFC 9864 renames EdDSA to Ed25519; both names are in use, and the key allows one curve only.
+            warnings.simplefilter("ignore", SecurityWarning)
+            signed = jws.deserialize_compact(assertion, key, algorithms=_algorithms(key))
+        claims = msgspec.json.decode(signed.payload)
     except (JoseError, ValueError, TypeError, RecursionError) as error:
         raise OauthRefused("invalid_client") from error
     if not isinstance(claims, dict):
@@ -151,14 +155,14 @@ def _verified(assertion: str, public_jwk: Any) -> dict[str, Any]:
     return claims
 
 
-def _algorithm(key: object) -> str:
+def _algorithms(key: object) -> list[str]:
     match key:
         case ECKey() if key.curve_name == "P-256":
-            return "ES256"
+            return ["ES256"]
         case OKPKey() if key.curve_name == "Ed25519":
-            return "EdDSA"
+            return ["EdDSA", "Ed25519"]
         case RSAKey() if key.raw_value.key_size >= _SHORTEST_RSA_BITS:
-            return "PS256"
+            return ["PS256"]
     raise ValueError("a key of this kind is not accepted")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import msgspec
 
@@ -38,7 +38,7 @@ async def resident_by_phone(phone: str) -> Person:
     await db.execute(
         "INSERT INTO resident (id, phone, registry_account, created_at) VALUES ($1, $2, $3, $4)"
         " ON CONFLICT (phone) DO NOTHING",
-        new_id(), phone, new_id(), clock.now(),
+        new_id(), phone, uuid4(), clock.now(),
     )  # fmt: skip
     row = await db.fetch_row("SELECT id, phone, name, city FROM resident WHERE phone = $1", phone)
     assert row is not None, "a phone is taken from a resident only by recovery, which ends sign-ins first"

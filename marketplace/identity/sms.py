@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import httpx
 import structlog
@@ -14,6 +14,7 @@ _log = structlog.get_logger(__name__)
 _SHOWN_SECONDS: Final = 300
 
 
+@runtime_checkable  # the web framework checks what it injects
 class SmsSender(Protocol):
     """Sends a one-time code to a phone. Raises Unavailable when it cannot."""
 

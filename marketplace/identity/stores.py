@@ -6,7 +6,7 @@ Nothing of value is kept here. `take` and `count` are atomic, across processes t
 from __future__ import annotations
 
 import time
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -21,6 +21,7 @@ return n
 """
 
 
+@runtime_checkable  # the web framework checks what it injects
 class EphemeralStore(Protocol):
     """Values of bytes under text keys. Every method raises Unavailable when the store does not answer."""
 

@@ -1,0 +1,170 @@
+"""Who may call: the callers that controllers ask for by parameter name, from the bearer token or the session cookie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from litestar import Request
+from litestar.di import Provide
+
+from marketplace import db
+from marketplace.errors import Refused
+from marketplace.identity.stores import EphemeralStore
+from marketplace.identity.tokens import Principal, Role, principal_of
+from merchants.staff import StaffRole, staff_member
+from web.sessions import session_token
+from web.throttle import Throttle
+
+AnyRequest = Request[Any, Any, Any]
+
+
+class Resident(msgspec.Struct, frozen=True):
+    """A resident who calls."""
+
+    id: UUID
+
+
+class Staff(msgspec.Struct, frozen=True):
+    """A publisher's member of staff who calls."""
+
+    id: UUID
+    publisher: UUID
+    role: StaffRole
+
+
+class Till(msgspec.Struct, frozen=True):
+    """A till that calls, at its store."""
+
+    id: UUID
+    store: UUID
+    publisher: UUID
+
+
+class Operator(msgspec.Struct, frozen=True):
+    """An operator who calls."""
+
+    id: UUID
+
+
+class Channel(msgspec.Struct, frozen=True):
+    """A channel that calls."""
+
+    key: str
+
+
+class Bank(msgspec.Struct, frozen=True):
+    """A bank that calls, by its publisher's id."""
+
+    publisher: UUID
+
+
+def bearer_token(request: AnyRequest) -> str | None:
+    """The token of the `Authorization` header, else of the session cookie; None when there is neither."""
+    header = request.headers.get("authorization")
+    if header is None:
+        return session_token(request)
+    scheme, _, token = header.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+async def caller(request: AnyRequest) -> Principal | None:
+    """Who calls, or None when no credentials came. Raises Refused (unauthenticated, rate_limited), Unavailable.
+
+    Found out, and counted against the caller's limit, once per request.
+    """
+    state = request.scope["state"]
+    if "principal" not in state:
+        state["principal"] = await _found(request)
+    known: Principal | None = state["principal"]
+    return known
+
+
+async def _found(request: AnyRequest) -> Principal | None:
+    token = bearer_token(request)
+    if token is None:
+        return None
+    store: EphemeralStore = request.app.state.store
+    principal = await principal_of(token, store=store)
+    if principal is None:
+        raise Refused("unauthenticated")
+    throttle: Throttle = request.app.state.throttle
+    await throttle.count_call(principal)
+    return principal
+
+
+async def required(request: AnyRequest) -> Principal:
+    """Who calls. Raises Refused (unauthenticated, rate_limited), Unavailable."""
+    principal = await caller(request)
+    if principal is None:
+        raise Refused("unauthenticated")
+    return principal
+
+
+async def _as(role: Role, request: AnyRequest) -> Principal:
+    principal = await required(request)
+    if principal.role != role:
+        raise Refused("forbidden")
+    return principal
+
+
+async def resident(request: AnyRequest) -> Resident:
+    """The resident who calls."""
+    return Resident((await _as("resident", request)).id)
+
+
+async def visitor(request: AnyRequest) -> Resident | None:
+    """The resident who calls; None for anyone else, signed in or not."""
+    principal = await caller(request)
+    return Resident(principal.id) if principal is not None and principal.role == "resident" else None
+
+
+async def staff(request: AnyRequest) -> Staff:
+    """The member of staff who calls."""
+    member = await staff_member((await _as("staff", request)).id)
+    if member is None:
+        raise Refused("unauthenticated")
+    return Staff(member.id, member.publisher, member.role)
+
+
+async def till(request: AnyRequest) -> Till:
+    """The till that calls."""
+    principal = await _as("till", request)
+    row = await db.fetch_row(
+        "SELECT t.id, t.store, s.publisher FROM till t JOIN store s ON s.id = t.store WHERE t.id = $1", principal.id
+    )
+    if row is None:
+        raise Refused("unauthenticated")
+    return Till(*(UUID(int=row[name].int) for name in ("id", "store", "publisher")))
+
+
+async def operator(request: AnyRequest) -> Operator:
+    """The operator who calls."""
+    return Operator((await _as("operator", request)).id)
+
+
+async def channel(request: AnyRequest) -> Channel:
+    """The channel that calls."""
+    return Channel((await _as("channel", request)).subject)
+
+
+async def bank(request: AnyRequest) -> Bank:
+    """The bank that calls."""
+    return Bank((await _as("bank", request)).id)
+
+
+DEPENDENCIES: Final[Mapping[str, Provide]] = {
+    "principal": Provide(required),
+    "resident": Provide(resident),
+    "visitor": Provide(visitor),
+    "staff": Provide(staff),
+    "till": Provide(till),
+    "operator": Provide(operator),
+    "channel": Provide(channel),
+    "bank": Provide(bank),
+}
+
+__all__ = ["DEPENDENCIES", "Bank", "Channel", "Operator", "Resident", "Staff", "Till", "bearer_token", "caller",
+           "required"]

@@ -1,0 +1,84 @@
+"""In whose words: the caller's language, and the texts of `locales/` in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from string import Formatter
+from typing import Any, Final, Literal, get_args
+
+import msgspec
+
+from marketplace import clock
+
+Language = Literal["zh-CN", "en"]
+LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
+DEFAULT: Final[Language] = "zh-CN"
+_LONGEST_HEADER: Final = 1024
+
+
+def preferred_language(accept_language: str | None) -> Language:
+    """The language that an `Accept-Language` header (RFC 9110, 12.5.4) likes best; Chinese if it says nothing."""
+    best: tuple[float, Language] = (0.0, DEFAULT)
+    for part in (accept_language or "")[:_LONGEST_HEADER].split(","):
+        tag, _, parameter = part.strip().partition(";")
+        language = _known(tag.strip().lower())
+        quality = _quality(parameter.strip())
+        if language is not None and quality > best[0]:
+            best = (quality, language)
+    return best[1]
+
+
+def _known(tag: str) -> Language | None:
+    primary = tag.split("-", 1)[0]
+    if primary == "zh" or tag == "*":
+        return "zh-CN"
+    return "en" if primary == "en" else None
+
+
+def _quality(parameter: str) -> float:
+    if not parameter.startswith("q="):
+        return 1.0
+    try:
+        return min(1.0, max(0.0, float(parameter[2:])))
+    except ValueError:
+        return 0.0
+
+
+@cache
+def texts(language: Language) -> Mapping[str, str]:
+    """Every text of `language` by its key."""
+    path = Path(__file__).parent / "locales" / f"{language}.json"
+    return msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+
+
+def text(language: Language, key: str, facts: Mapping[str, Any] | None = None) -> str | None:
+    """The text of `key` with `facts` in its places; None when there is no such text or a fact is missing."""
+    template = texts(language).get(key)
+    if template is None or facts is None:
+        return template
+    wanted = {name for _, name, _, _ in Formatter().parse(template) if name}
+    if any(facts.get(name) is None for name in wanted):
+        return None
+    return template.format_map({name: worded(name, facts[name]) for name in wanted})
+
+
+def worded(name: str, value: Any) -> str:
+    """A fact for people, by the unit that its name ends in: fen as yuan, instants as Shanghai's time."""
+    match value:
+        case bool():
+            return str(value)
+        case int() if name.endswith("_fen"):
+            return f"¥{value // 100}.{value % 100:02d}"
+        case int() if name.endswith("_g"):
+            return f"{value:,} g"
+        case datetime():
+            return value.astimezone(clock.SHANGHAI).strftime("%Y-%m-%d %H:%M")
+        case str() if name.endswith("_at"):
+            return worded(name, datetime.fromisoformat(value))
+    return str(value)
+
+
+__all__ = ["DEFAULT", "LANGUAGES", "Language", "preferred_language", "text", "texts", "worded"]
