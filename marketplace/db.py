@@ -65,8 +65,13 @@ async def opened(url: str, *, pool_size: int = 10, statement_timeout_ms: int = S
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:
+    # Binary, because COPY is; jsonb on the wire is a version byte of 1, then the JSON text.
     await connection.set_type_codec(
-        "jsonb", schema="pg_catalog", encoder=lambda v: msgspec.json.encode(v).decode(), decoder=msgspec.json.decode
+        "jsonb",
+        schema="pg_catalog",
+        format="binary",
+        encoder=lambda value: b"\x01" + msgspec.json.encode(value),
+        decoder=lambda wire: msgspec.json.decode(wire[1:]),
     )
 
 

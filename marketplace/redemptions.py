@@ -63,7 +63,7 @@ def _taken(resident: UUID, live: LiveOffer, key: ledger.IdempotencyKey | None) -
             """INSERT INTO redemption
                (id, resident, offer, offer_version, publisher, status, price_g, cash_fen, created_at, closed_at)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)""",
-            (redemption, resident, live.offer, live.version, live.publisher, status, terms.price_g, terms.cash_fen or 0,
+            (redemption, resident, live.id, live.version, live.publisher, status, terms.price_g, terms.cash_fen or 0,
              now, now if at_once else None),
             "unavailable",
         ),
@@ -79,7 +79,7 @@ def _taken(resident: UUID, live: LiveOffer, key: ledger.IdempotencyKey | None) -
     answer = {
         "id": str(redemption),
         "status": status,
-        "offer": {"id": str(live.offer), "title": terms.title, "kind": terms.kind},
+        "offer": {"id": str(live.id), "title": terms.title, "kind": terms.kind},
         "price_g": terms.price_g,
         "cash_fen": terms.cash_fen or 0,
         "coupon": {"code": code, "expires_at": expires_at.isoformat().replace("+00:00", "Z")},
@@ -98,10 +98,10 @@ def holds_for(redemption: UUID, *, resident: UUID, live: LiveOffer, until: datet
     legs = [_leg(until, redemption, debit=wallet(resident), credit=CONSUMPTION, amount=terms.price_g,
                  refusal="insufficient_reductions")]  # fmt: skip
     if terms.stock_total is not None:
-        legs.append(_leg(until, redemption, debit=UNITS, credit=stock(live.offer), amount=1, refusal="sold_out",
+        legs.append(_leg(until, redemption, debit=UNITS, credit=stock(live.id), amount=1, refusal="sold_out",
                          credit_limit=terms.stock_total))  # fmt: skip
     if terms.per_resident_limit is not None:
-        legs.append(_leg(until, redemption, debit=UNITS, credit=uses(live.offer, resident), amount=1,
+        legs.append(_leg(until, redemption, debit=UNITS, credit=uses(live.id, resident), amount=1,
                          refusal="limit_reached", credit_limit=terms.per_resident_limit))  # fmt: skip
     campaign, value_fen = _campaign(terms), face_value_fen(terms) or 0
     if campaign is not None and value_fen:

@@ -9,6 +9,7 @@ from piccolo.table import Table
 class Installation(Table, tablename="installation"):
     id = SmallInt(primary_key=True, default=None)
     demonstration = Boolean(default=None)
+    seed = Bytea(null=True, default=None)
     created_at = Timestamptz(default=None)
 
 

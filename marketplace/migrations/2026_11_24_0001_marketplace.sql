@@ -4,6 +4,7 @@
 CREATE TABLE installation (
     id smallint PRIMARY KEY DEFAULT 1 CHECK (id = 1),
     demonstration boolean NOT NULL DEFAULT false,
+    seed bytea CHECK ((seed IS NOT NULL) = demonstration),  -- what the demonstration's sign-ins are derived from
     created_at timestamptz NOT NULL DEFAULT now()
 );
 INSERT INTO installation DEFAULT VALUES;

@@ -1,0 +1,283 @@
+"""chutan: the command line, and the one place that wires the packages together."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import os
+import sys
+from base64 import urlsafe_b64encode
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from secrets import token_bytes
+from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import click
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from joserfc.jwk import OKPKey
+from piccolo.conf.apps import AppRegistry
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from incentives import demonstration as riders
+from incentives.imports import import_trips
+from marketplace import audit as books
+from marketplace import clock, db, expiry, settlement
+from marketplace.embedded import embedded_postgres
+from marketplace.errors import ChutanError, Invalid
+from marketplace.identity.oauth import register_client
+from marketplace.identity.passwords import hash_password
+from marketplace.identity.tokens import Principal, issue_token
+from marketplace.ids import new_id
+from marketplace.registry import EmbeddedRegistry
+from marketplace.residents import linked
+from marketplace.settings import Settings, SettingsError, load_settings
+from merchants import demonstration as shops
+
+APPS: Final = ["marketplace.piccolo_app", "merchants.piccolo_app", "incentives.piccolo_app"]
+OPERATOR: Final = "demo-operator"
+
+
+# ---------------------------------------------------------------- the database of a command
+@contextmanager
+def database_url(settings: Settings) -> Any:
+    """Where the database is: the one that was named, or the embedded one, running for as long as the block."""
+    if settings.database_url is not None:
+        yield settings.database_url
+        return
+    with embedded_postgres(settings.home) as url:
+        yield url
+
+
+@asynccontextmanager
+async def ready(url: str, settings: Settings, *, commands: bool = True) -> AsyncIterator[None]:
+    """An open, migrated database, with the clock where the settings want it."""
+    db.APP_REGISTRY.__init__(apps=APPS)  # type: ignore[misc]
+    assert isinstance(db.APP_REGISTRY, AppRegistry)
+    async with db.opened(url, statement_timeout_ms=0 if commands else db.STATEMENT_TIMEOUT_MS):
+        await db.migrate()
+        if settings.time_shift:
+            if not await db.is_demonstration():
+                raise SettingsError("CHUTAN_TIME_SHIFT works in a demonstration database only")
+            clock.shift(settings.time_shift)
+        yield
+
+
+def command(verb: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any) -> Any:
+    """Run `verb` on the database, and turn what a user can mend into a line on stderr."""
+    try:
+        settings = load_settings()
+        with database_url(settings) as url:
+
+            async def run() -> Any:
+                async with ready(url, settings):
+                    return await verb(*arguments)
+
+            return asyncio.run(run())
+    except Invalid as invalid:
+        raise click.ClickException("; ".join(f"{error.field}: {error.code}" for error in invalid.errors)) from None
+    except ChutanError as error:
+        raise click.ClickException(error.code) from None
+    except (SettingsError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def printed(answer: Any) -> None:
+    """A command's answer, as JSON on stdout."""
+    click.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode())
+
+
+# ---------------------------------------------------------------- commands
+@click.group()
+def cli() -> None:
+    """楚碳 chutan: the marketplace where residents of Hubei spend their carbon reductions."""
+
+
+@cli.command()
+def migrate() -> None:
+    """Bring the database up to date."""
+
+    async def nothing() -> None:
+        """`ready` has migrated already."""
+
+    command(nothing)
+
+
+@cli.command()
+def demo() -> None:
+    """Load the demonstration data; again, it changes nothing."""
+    command(load_demonstration)
+
+
+@cli.command("demo-credentials")
+def demo_credentials() -> None:
+    """Print the demonstration's sign-ins."""
+    settings = load_settings()
+    printed(command(credentials, f"http://{settings.host}:{settings.port}"))
+
+
+@cli.command("import-trips")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--channel", required=True, help="the channel whose records these are")
+@click.option("--enrol", is_flag=True, help="make and link a resident for each unknown rider")
+@click.option("--timezone", default="Asia/Shanghai", show_default=True, help="the zone of times that name none")
+def import_trips_command(file: Path, channel: str, enrol: bool, timezone: str) -> None:
+    """Quantify and credit the bike trips of a CSV file."""
+    try:
+        zone = ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise click.BadParameter(f"{timezone} is no time zone", param_hint="--timezone") from None
+    bar = Progress(TextColumn("trips"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+                   console=Console(stderr=True), disable=not sys.stderr.isatty())  # fmt: skip
+    with bar:
+        task = bar.add_task("trips", total=None)
+
+        async def run() -> Any:
+            return await import_trips(
+                file, channel=channel, enrol=enrol, zone=zone, progress=lambda done: bar.advance(task, done)
+            )
+
+        report = command(run)
+    for line, reason in report.faults:
+        click.echo(f"line {line}: {reason}", err=True)
+    printed(report.summary())
+
+
+@cli.command("demo-token")
+@click.option("--channel", required=True)
+@click.option("--subject", required=True, help="the rider")
+def demo_token(channel: str, subject: str) -> None:
+    """Print a token of the resident that a rider was enrolled as (in a demonstration database only)."""
+
+    async def run() -> dict[str, str]:
+        if not await db.is_demonstration():
+            raise click.ClickException("this is no demonstration database")
+        resident = (await linked([subject], channel=channel)).get(subject)
+        if resident is None:
+            raise click.ClickException(f"nobody has linked {subject} of {channel}")
+        token = await issue_token(Principal("resident", str(resident)), demonstration=True)
+        return {"id": str(resident), "token": token}
+
+    printed(command(run))
+
+
+@cli.command("settle")
+def settle_command() -> None:
+    """Settle every captured consumption now, which closes its reversal."""
+    printed(command(lambda: settlement.settle(EmbeddedRegistry(), everything=True)))
+
+
+@cli.command("expire")
+def expire_command() -> None:
+    """Expire the coupons, holds and lots that are due."""
+    printed(command(lambda: expiry.expire(EmbeddedRegistry())))
+
+
+@cli.command("audit")
+def audit_command() -> None:
+    """Check every invariant; exit with 1 when one does not hold."""
+    result = command(books.audit)
+    printed(result)
+    sys.exit(0 if result.ok else 1)
+
+
+# ---------------------------------------------------------------- the demonstration
+async def load_demonstration() -> None:
+    """Publishers, offers, a channel, residents and an operator, made by the domain's own verbs; once."""
+    if await db.is_demonstration():
+        return
+    if await db.fetch_value("SELECT EXISTS (SELECT 1 FROM resident) OR EXISTS (SELECT 1 FROM publisher)"):
+        raise click.ClickException("this database has data of its own: the demonstration is for an empty one")
+    seed = token_bytes(32)
+    await db.execute("UPDATE installation SET demonstration = true, seed = $1", seed)
+    await riders.make_channel(secret=derived(seed, "channel", riders.CHANNEL))
+    for publisher in await shops.make_publishers():
+        await _token(seed, "staff", publisher.staff)
+        for till in publisher.tills.values():
+            await _token(seed, "till", till)
+        if publisher.kind == "bank":
+            await register_client(client_id=f"bank-{publisher.id}", role="bank", subject=str(publisher.id),
+                                  public_jwk=bank_key(seed, publisher.id).as_dict(private=False))  # fmt: skip
+    operator = new_id()
+    await db.execute(
+        "INSERT INTO operator (id, login, name, password_hash, created_at) VALUES ($1, $2, $3, $4, $5)",
+        operator, OPERATOR, "演示运营员", await hash_password(shops.PASSWORD), clock.now(),
+    )  # fmt: skip
+    await _token(seed, "operator", operator)
+    for resident in await riders.make_residents():
+        await _token(seed, "resident", resident)
+
+
+async def credentials(base_url: str) -> dict[str, Any]:
+    """The sign-ins of the demonstration, derived again from its seed."""
+    seed = await db.fetch_value("SELECT seed FROM installation")
+    if seed is None:
+        raise click.ClickException("this is no demonstration database: run `python app.py demo` on an empty one")
+    residents = await db.fetch(
+        "SELECT r.id, r.phone FROM resident r JOIN channel_link l ON l.resident = r.id "
+        "WHERE l.subject LIKE 'demo-rider-%' AND r.phone IS NOT NULL ORDER BY r.id"
+    )
+    tills = await db.fetch("SELECT t.id, t.store, s.publisher FROM till t JOIN store s ON s.id = t.store ORDER BY t.id")
+    publishers = await db.fetch(
+        """SELECT p.id, p.kind, p.name, min(s.id::text) AS staff FROM publisher p JOIN staff s ON s.publisher = p.id
+           WHERE s.login LIKE 'demo-%' GROUP BY p.id ORDER BY p.id"""
+    )
+    operator = await db.fetch_value("SELECT id FROM operator WHERE login = $1", OPERATOR)
+    return {
+        "base_url": base_url,
+        "residents": [
+            {"id": str(r["id"]), "phone": r["phone"], "token": demo_token_of(seed, "resident", r["id"])}
+            for r in residents
+        ],
+        "publishers": [
+            {
+                "id": str(p["id"]), "kind": p["kind"], "name": p["name"],
+                "token": demo_token_of(seed, "staff", p["staff"]),
+                "stores": [
+                    {"id": str(t["store"]), "till_token": demo_token_of(seed, "till", t["id"])}
+                    for t in tills if t["publisher"] == p["id"]
+                ],
+            }
+            for p in publishers
+        ],
+        "banks": [
+            {"id": str(p["id"]), "client_id": f"bank-{p['id']}", "private_jwk": bank_key(seed, p["id"]).as_dict(private=True)}
+            for p in publishers if p["kind"] == "bank"
+        ],
+        "operator": {"token": demo_token_of(seed, "operator", operator)},
+        "channels": [
+            {"key": riders.CHANNEL, "client_id": riders.CLIENT_ID,
+             "client_secret": derived(seed, "channel", riders.CHANNEL)}
+        ],
+    }  # fmt: skip
+
+
+def derived(seed: bytes, *what: object) -> str:
+    """A secret of the demonstration: the same for the same seed, and not to be guessed without it."""
+    digest = hmac.digest(seed, "/".join(map(str, what)).encode(), hashlib.sha256)
+    return urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def demo_token_of(seed: bytes, role: str, subject: object) -> str:
+    """The demonstration's token of a principal."""
+    return "ct_" + derived(seed, role, subject)
+
+
+async def _token(seed: bytes, role: Any, subject: object) -> None:
+    await issue_token(Principal(role, str(subject)), demonstration=True, token=demo_token_of(seed, role, subject))
+
+
+def bank_key(seed: bytes, bank: object) -> OKPKey:
+    """The Ed25519 key of a bank of the demonstration."""
+    raw = hmac.digest(seed, f"bank/{bank}".encode(), hashlib.sha256)
+    return OKPKey.import_key(Ed25519PrivateKey.from_private_bytes(raw), {"use": "sig"})
+
+
+if __name__ == "__main__":
+    cli()

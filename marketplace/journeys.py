@@ -1,0 +1,90 @@
+"""A redemption as its resident sees it: what it holds or took, its coupon, and where its grams went."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from marketplace import db
+from marketplace.errors import NotFound
+
+
+class CouponView(msgspec.Struct, frozen=True):
+    """The typed code, and when it runs out."""
+
+    code: str
+    expires_at: datetime
+
+
+class SettlementView(msgspec.Struct, frozen=True):
+    """Where the consumed grams are on their way into the registry; the receipt once they are there."""
+
+    state: str
+    receipt: dict[str, Any] | None
+
+
+class Journey(msgspec.Struct, frozen=True, kw_only=True):
+    """One redemption."""
+
+    id: UUID
+    status: str
+    offer: dict[str, Any]
+    price_g: int
+    cash_fen: int
+    created_at: datetime
+    closed_at: datetime | None
+    coupon: CouponView | None
+    payment: None = None
+    verification: dict[str, Any] | None = None
+    settlement: SettlementView | None = None
+
+
+_SELECT = """
+    SELECT r.id, r.status, r.offer, r.price_g, r.cash_fen, r.created_at, r.closed_at,
+           v.terms ->> 'title' AS title, v.terms ->> 'kind' AS kind, p.name AS publisher,
+           c.code, c.expires_at, s.state, s.receipt,
+           u.verified_at, u.discount_fen, t.name AS store
+    FROM redemption r
+    JOIN offer_version v ON v.id = r.offer_version
+    JOIN publisher p ON p.id = r.publisher
+    LEFT JOIN coupon c ON c.redemption = r.id
+    LEFT JOIN consumption_record s ON s.redemption = r.id AND s.state <> 'reversed'
+    LEFT JOIN verification u ON u.redemption = r.id AND u.reversed_at IS NULL
+    LEFT JOIN store t ON t.id = u.store
+    WHERE r.resident = $1"""
+
+
+async def journey(*, resident: UUID, redemption: UUID) -> Journey:
+    """One redemption of `resident`. Raises NotFound, for another's too."""
+    row = await db.fetch_row(f"{_SELECT} AND r.id = $2", resident, redemption)
+    if row is None:
+        raise NotFound
+    return _journey(row)
+
+
+async def journeys(*, resident: UUID, limit: int, before: UUID | None = None) -> list[Journey]:
+    """The resident's redemptions, newest first, before the one with the id `before`."""
+    rows = await db.fetch(
+        f"{_SELECT} AND ($2::uuid IS NULL OR r.id < $2) ORDER BY r.id DESC LIMIT $3", resident, before, limit
+    )
+    return [_journey(row) for row in rows]
+
+
+def _journey(row: db.Row) -> Journey:
+    return Journey(
+        id=row["id"],
+        status=row["status"],
+        offer={"id": row["offer"], "title": row["title"], "kind": row["kind"], "publisher": row["publisher"]},
+        price_g=row["price_g"],
+        cash_fen=row["cash_fen"],
+        created_at=row["created_at"],
+        closed_at=row["closed_at"],
+        coupon=CouponView(row["code"], row["expires_at"]) if row["code"] else None,
+        verification=None if row["verified_at"] is None else {
+            "verified_at": row["verified_at"], "discount_fen": row["discount_fen"], "store": row["store"],
+        },
+        settlement=SettlementView(row["state"], row["receipt"]) if row["state"] else None,
+    )  # fmt: skip
