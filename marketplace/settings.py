@@ -65,7 +65,8 @@ def load_settings(environment: Mapping[str, str] | None = None, dotenv: Path = P
         if address is not None and urlsplit(address).scheme not in schemes:
             raise SettingsError(f"{name} must be an address that starts with {' or '.join(s + '://' for s in schemes)}")
     try:
-        settings = msgspec.convert(values, Settings, strict=False, dec_hook=lambda _, text: Path(text))  # the only odd type
+        # The one type that msgspec does not know is Path.
+        settings = msgspec.convert(values, Settings, strict=False, dec_hook=lambda _, text: Path(text))
     except msgspec.ValidationError as error:
         raise SettingsError(_worded(str(error))) from error
     if settings.workers > 1 and settings.redis_url is None:

@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
@@ -56,7 +56,8 @@ class Throttle:
     async def close(self) -> None:
         """Let go of connections."""
         if isinstance(self._storage, RedisStorage):
-            await self._storage.bridge.storage.aclose()
+            bridge: Any = self._storage.bridge
+            await bridge.storage.aclose()
 
     async def count_call(self, principal: Principal) -> None:
         """Count a call of `principal`. Raises Refused (rate_limited)."""
