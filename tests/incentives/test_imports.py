@@ -44,7 +44,7 @@ def expected(rides: list[Ride]) -> ImportReport:
     return report
 
 
-async def test_a_file_is_judged_as_the_reference_says_whatever_its_order(
+async def test_a_file_in_any_order_is_judged_as_the_reference_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(imports, "CREDITED_AT_ONCE", 50)

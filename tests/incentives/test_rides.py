@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -59,8 +60,8 @@ def test_a_field_that_cannot_be_read_is_named(field: str, text: str):
 
 
 @pytest.mark.parametrize(
-    "text", ["2024-05-06", "2024-13-01T00:00:00", "2024-02-30T00:00:00", "２０２４-05-06T08:00:00", "1714982400", "24:00",
-             "0001-01-01T00:00:00", "2024-05-06T25:00:00", "2024-05-06T08:00:00+99:00"],
+    "text", ["2024-05-06", "2024-13-01T00:00:00", "2024-02-30T00:00:00", "２０２４-05-06T08:00:00", "1714982400",
+             "24:00", "0001-01-01T00:00:00", "2024-05-06T25:00:00", "2024-05-06T08:00:00+99:00"],
 )  # fmt: skip
 def test_what_is_no_time_is_malformed(text: str):
     with pytest.raises(Malformed, match="started_at"):
@@ -75,7 +76,5 @@ def test_a_ride_cannot_end_before_it_began():
 @given(st.tuples(*[st.text(max_size=30)] * 6))
 def test_nothing_but_malformed_is_ever_raised(fields: tuple[str, ...]):
     names = ("trip_id", "rider_id", "bike_id", "started_at", "ended_at", "distance_m")
-    try:
+    with contextlib.suppress(Malformed):
         parsed(**dict(zip(names, fields, strict=True)))
-    except Malformed:
-        pass
