@@ -54,12 +54,14 @@ def create_web(
     sms: SmsSender | None = None,
     store: EphemeralStore | None = None,
     csrf_secret: str | None = None,
+    https: bool = False,
     debug: bool = False,
 ) -> Litestar:
     """The application with `handlers` beside sign-in and health.
 
     `lifespan` opens what they need (the database above all). `error_page` renders failures of pages. `csrf_secret` must
-    be the same in all processes of an installation; without it this process makes its own.
+    be the same in all processes of an installation; without it this process makes its own. `https` keeps cookies off
+    plain connections.
     """
     store = store if store is not None else open_store(settings.redis_url)
     throttle = Throttle(settings.redis_url)
@@ -87,7 +89,7 @@ def create_web(
         before_send=[finish],
         exception_handlers={Exception: render_problem},
         compression_config=CompressionConfig(backend="brotli", brotli_gzip_fallback=True, minimum_size=1024),
-        csrf_config=_csrf(csrf_secret),
+        csrf_config=_csrf(csrf_secret, secure=https),
         openapi_config=_openapi(),
         stores=_stores(settings.redis_url),
         template_config=templates,
@@ -125,12 +127,13 @@ def _stores(redis_url: str | None) -> StoreRegistry:
     return StoreRegistry(default_factory=named)
 
 
-def _csrf(secret: str | None) -> CSRFConfig:
+def _csrf(secret: str | None, *, secure: bool) -> CSRFConfig:
     """Pages' forms carry a token; the API is called with a bearer token and has no use for it."""
     return CSRFConfig(
         secret=secret or secrets.token_urlsafe(32),
         cookie_name="chutan_csrf",
         header_name="X-CSRF-Token",
+        cookie_secure=secure,
         cookie_samesite="lax",
         exclude=["^/api/", "^/oauth/", "^/registry/", "^/healthz", "^/readyz"],
     )

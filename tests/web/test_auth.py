@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -23,6 +23,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from marketplace import clock, db
+from marketplace.errors import ChutanError, NotFound, Refused
 from marketplace.identity import oauth, otp
 from marketplace.identity.sms import SandboxSms
 from marketplace.identity.tokens import Principal, issue_token
@@ -30,6 +31,7 @@ from marketplace.ledger import IdempotencyKey
 from marketplace.settings import Settings
 from web.access import Operator, Resident
 from web.factory import create_web
+from web.throttle import CALLS_PER_MINUTE, Throttle
 
 PHONE = "13812345678"
 
@@ -306,3 +308,42 @@ async def test_a_redis_that_is_gone_refuses_no_one_but_those_who_need_a_session(
         assert (session.status_code, session.json()["code"]) == (503, "unavailable")
         assert session.headers["retry-after"]
         assert (await client.get("/readyz")).json()["checks"]["redis"] == "failed"
+
+
+@pytest.mark.parametrize("kind", ["memory", "redis"])
+async def test_after_ten_wrong_codes_in_a_minute_a_till_must_wait(request, kind):
+    throttle = Throttle(request.getfixturevalue("redis_url") if kind == "redis" else None)
+    till, other = uuid4(), uuid4()
+
+    async def guess(at: UUID, error: ChutanError | None) -> str:
+        try:
+            async with throttle.guessing(at):
+                if error is not None:
+                    raise error
+        except ChutanError as refused:
+            return refused.code
+        return "good"
+
+    assert [await guess(till, None) for _ in range(20)] == ["good"] * 20
+    assert [await guess(till, Refused("wrong_store")) for _ in range(20)] == ["wrong_store"] * 20
+    assert [await guess(till, NotFound("coupon_not_found")) for _ in range(10)] == ["coupon_not_found"] * 10
+    assert await guess(till, None) == "rate_limited"
+    assert await guess(other, None) == "good"
+    await throttle.close()
+
+
+@pytest.mark.parametrize(("role", "promised"), [("resident", 120), ("till", 600)])
+async def test_the_promised_rates_are_never_bound_and_a_flood_is(role, promised):
+    throttle = Throttle()
+    caller = Principal(role, str(uuid4()))
+    for _ in range(promised):
+        await throttle.count_call(caller)
+
+    async def flood() -> None:
+        for _ in range(CALLS_PER_MINUTE[role]):
+            await throttle.count_call(caller)
+
+    with pytest.raises(Refused) as refused:
+        await flood()
+
+    assert refused.value.facts["retry_after"] >= 1
