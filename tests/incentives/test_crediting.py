@@ -2,16 +2,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Collection
 from datetime import UTC, date, datetime
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from incentives import crediting
 from incentives.activities import activities_of
-from incentives.cycling import Judgement
+from incentives.cycling import Bench, Judgement
 from incentives.rides import Ride
-from marketplace import db, residents
+from marketplace import db, lots, residents
 from marketplace.errors import Invalid, NotFound
 from tests.incentives.trips import CHANNEL, a_channel, a_ride, many_rides
 
@@ -145,6 +147,32 @@ async def test_batches_of_one_resident_at_the_same_time_keep_the_cap():
         "over_daily_cap": 4,
     }
     assert await wallet_g(await the_resident()) == 1_500
+
+
+async def test_without_the_lock_the_cap_would_be_broken(monkeypatch: pytest.MonkeyPatch):
+    """The negative control: it is the lock, taken before reading, that keeps the cap."""
+    await a_channel()
+    await residents.enrol(["rider"], channel=CHANNEL)
+    read, both = crediting._bench, asyncio.Barrier(2)
+
+    async def read_together(*arguments: Any, **named: Any) -> Bench:
+        bench = await read(*arguments, **named)
+        await both.wait()
+        return bench
+
+    async def no_lock(_: Collection[UUID]) -> None:
+        pass
+
+    monkeypatch.setattr(crediting, "_bench", read_together)
+    monkeypatch.setattr(lots, "lock_wallets", no_lock)
+    rides = [
+        a_ride(trip_id=str(n), after_seconds=4_000 * n, lasting_seconds=3_000, distance_m="16000")
+        for n in (0, 1)
+    ]
+
+    answers = await asyncio.gather(*(credited([ride]) for ride in rides))
+
+    assert answers == [[("credited", 1_492)], [("credited", 1_492)]]
 
 
 async def test_the_same_trips_at_the_same_time_under_different_riders_pay_once():
