@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
@@ -73,11 +74,13 @@ def bearer_token(request: AnyRequest) -> str | None:
 async def caller(request: AnyRequest) -> Principal | None:
     """Who calls, or None when no credentials came. Raises Refused (unauthenticated, rate_limited), Unavailable.
 
-    Found out, and counted against the caller's limit, once per request.
+    Found out, and counted against the caller's limit, once per request, though the dependencies that ask may be
+    resolved at the same time.
     """
     state = request.scope["state"]
-    if "principal" not in state:
-        state["principal"] = await _found(request)
+    async with state.setdefault("principal_lock", asyncio.Lock()):
+        if "principal" not in state:
+            state["principal"] = await _found(request)
     known: Principal | None = state["principal"]
     return known
 

@@ -35,7 +35,6 @@ STATUS: Final[Mapping[str, int]] = {
     "idempotency_key_reused": 422,
     "unauthenticated": 401,
     "method_not_allowed": 405,
-    "payload_too_large": 413,
     "unsupported_media_type": 415,
     "rate_limited": 429,
     "internal": 500,
@@ -133,6 +132,9 @@ def _unavailable(facts: Mapping[str, Any]) -> Problem:
 
 def _of_http(error: HTTPException) -> Problem:
     status = error.status_code
+    if status == 413:
+        # The API answers every bad input by 400; the field error tells this one apart.
+        return Problem(code="validation_failed", status=400, errors=(FieldError("", "too_large"),))
     fallback = "internal" if status >= 500 else "request_refused"
     code = _CODE_OF_STATUS.get(status, fallback)
     headers = dict(error.headers or {})

@@ -98,7 +98,7 @@ async def client(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def raised_codes() -> Iterator[str]:
-    """Every code that the source gives to an error, as a literal."""
+    """The key of every code that the source gives to an error or to a field of it, as a literal."""
     for package in ("marketplace", "merchants", "incentives", "web"):
         for file in (ROOT / package).rglob("*.py"):
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -109,10 +109,13 @@ def raised_codes() -> Iterator[str]:
 def _codes_of(call: ast.Call) -> Iterator[str]:
     name = call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
     if name in ("Refused", "NotFound") and call.args and isinstance(call.args[0], ast.Constant):
-        yield str(call.args[0].value)
+        yield f"problem.{call.args[0].value}.title"
+        yield f"problem.{call.args[0].value}.detail"
+    if name == "FieldError" and len(call.args) == 2 and isinstance(call.args[1], ast.Constant):
+        yield f"field.{call.args[1].value}"
     for keyword in call.keywords:
         if keyword.arg in ("refusal", "refusal_expired") and isinstance(keyword.value, ast.Constant):
-            yield str(keyword.value.value)
+            yield f"problem.{keyword.value.value}.title"
 
 
 API_CODES = [
@@ -126,8 +129,8 @@ API_CODES = [
 
 
 def test_every_code_has_words_in_every_language():
-    codes = {*raised_codes(), *API_CODES, *STATUS}
-    wanted = {f"problem.{code}.{part}" for code in codes for part in ("title", "detail")}
+    promised = {f"problem.{code}.{part}" for code in (*API_CODES, *STATUS) for part in ("title", "detail")}
+    wanted = {*raised_codes(), *promised}
 
     for language in LANGUAGES:
         assert wanted - texts(language).keys() == set(), language
@@ -193,7 +196,8 @@ async def test_a_body_of_ten_megabytes_is_refused_unread(client):
 
     answer = await client.post("/api/v1/orders", content=body)
 
-    assert (answer.status_code, answer.json()["code"]) == (413, "payload_too_large")
+    assert (answer.status_code, answer.json()["code"]) == (400, "validation_failed")
+    assert answer.json()["errors"][0]["code"] == "too_large"
 
 
 async def test_an_escaped_backslash_before_u0000_is_no_nul(client):
