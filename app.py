@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
-import json
 import os
 import sys
 from base64 import urlsafe_b64encode
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from secrets import token_bytes
+from socket import socket
 from typing import Any, Final
-from urllib.parse import urlsplit, urlunsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import asyncpg
 import click
 import msgspec
+import structlog
+import uvicorn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc.jwk import OKPKey
+from litestar import Litestar
+from litestar.di import Provide
 from piccolo.conf.apps import AppRegistry
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from uvicorn.supervisors import Multiprocess
 
 from incentives import demonstration as riders
+from incentives.eligibility import RuleEligibility
 from incentives.imports import import_trips
 from marketplace import audit as books
 from marketplace import clock, db, expiry, settlement
@@ -35,13 +42,16 @@ from marketplace.identity.oauth import register_client
 from marketplace.identity.passwords import hash_password
 from marketplace.identity.tokens import Principal, issue_token
 from marketplace.ids import new_id
-from marketplace.registry import EmbeddedRegistry
+from marketplace.registry import EmbeddedRegistry, Registry
 from marketplace.residents import linked
 from marketplace.settings import Settings, SettingsError, load_settings
 from merchants import demonstration as shops
+from web.api import HANDLERS
+from web.factory import Lifespan, configure_logging, create_web
 
 APPS: Final = ["marketplace.piccolo_app", "merchants.piccolo_app", "incentives.piccolo_app"]
 OPERATOR: Final = "demo-operator"
+WORK_EVERY_SECONDS: Final = 30
 
 
 # ---------------------------------------------------------------- the database of a command
@@ -81,7 +91,9 @@ def command(verb: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any) -> A
 
             return asyncio.run(run())
     except Invalid as invalid:
-        raise click.ClickException("; ".join(f"{error.field}: {error.code}" for error in invalid.errors)) from None
+        raise click.ClickException(
+            "; ".join(f"{error.field}: {error.code}" for error in invalid.errors)
+        ) from None
     except ChutanError as error:
         raise click.ClickException(error.code) from None
     except (SettingsError, OSError) as error:
@@ -93,10 +105,107 @@ def printed(answer: Any) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode())
 
 
+# ---------------------------------------------------------------- the application
+def create_app(settings: Settings, url: str) -> Litestar:
+    """The application on the database at `url`, with the worker that does what is due by time."""
+
+    @asynccontextmanager
+    async def running(_: Litestar) -> AsyncIterator[None]:
+        async with ready(url, settings, commands=False):
+            worker = asyncio.create_task(work(EmbeddedRegistry()))
+            try:
+                yield
+            finally:
+                worker.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await worker
+
+    return wired(settings, lifespan=[running])
+
+
+def wired(settings: Settings, *, lifespan: Sequence[Lifespan] = ()) -> Litestar:
+    """The application on whatever database is open: the one place where ports meet their adapters."""
+    return create_web(
+        settings,
+        handlers=HANDLERS,
+        lifespan=lifespan,
+        dependencies={"eligibility": _the(RuleEligibility()), "registry": _the(EmbeddedRegistry())},
+    )
+
+
+def _the(adapter: object) -> Provide:
+    return Provide(lambda: adapter, sync_to_thread=False, use_cache=True)
+
+
+async def work(registry: Registry) -> None:
+    """What is due by time, again and again: settlement behind the reversal window, and expiry."""
+    while True:
+        try:
+            await settlement.settle(registry, everything=False)
+            await expiry.expire(registry)
+        except (ChutanError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            structlog.get_logger("worker").exception("worker_failed")
+        await asyncio.sleep(WORK_EVERY_SECONDS)
+
+
+class Server(uvicorn.Server):
+    """uvicorn, saying in one line where it listens once it does."""
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            for server in self.servers:
+                host, port = server.sockets[0].getsockname()[:2]
+                click.echo(f"chutan is ready on http://{host}:{port}")
+
+
+def app_of_worker() -> Litestar:
+    """The application of one of several processes; its parent has told it where the database is."""
+    settings = load_settings()
+    assert settings.database_url is not None
+    configure_logging(json=True)
+    return create_app(settings, settings.database_url)
+
+
 # ---------------------------------------------------------------- commands
 @click.group()
 def cli() -> None:
     """楚碳 chutan: the marketplace where residents of Hubei spend their carbon reductions."""
+
+
+@cli.command()
+@click.option("--host", help="default: HOST, or 127.0.0.1")
+@click.option("--port", type=int, help="default: PORT, or 8000")
+@click.option("--workers", type=int, help="default: WORKERS, or 1; more need REDIS_URL")
+def serve(host: str | None, port: int | None, workers: int | None) -> None:
+    """Serve the API; migrates first if needed. SIGTERM answers what was accepted, then stops."""
+    given = {"HOST": host, "PORT": port, "WORKERS": workers}
+    environment = os.environ | {name: str(value) for name, value in given.items() if value is not None}
+    try:
+        settings = load_settings(environment)
+        with database_url(settings) as url:
+            config = uvicorn.Config(
+                "app:app_of_worker" if settings.workers > 1 else create_app(settings, url),
+                factory=settings.workers > 1, host=settings.host, port=settings.port, workers=settings.workers,
+                log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=10,
+            )  # fmt: skip
+            if settings.workers == 1:
+                configure_logging(json=not sys.stdout.isatty())
+                Server(config).run()
+                return
+            os.environ |= environment | {"DATABASE_URL": url}
+            asyncio.run(_migrated(url, settings))
+            click.echo(
+                f"chutan is starting {settings.workers} workers on http://{settings.host}:{settings.port}"
+            )
+            Multiprocess(config, Server(config).run, [config.bind_socket()]).run()
+    except (SettingsError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+async def _migrated(url: str, settings: Settings) -> None:
+    async with ready(url, settings):
+        pass
 
 
 @cli.command()
@@ -126,7 +235,9 @@ def demo_credentials() -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--channel", required=True, help="the channel whose records these are")
 @click.option("--enrol", is_flag=True, help="make and link a resident for each unknown rider")
-@click.option("--timezone", default="Asia/Shanghai", show_default=True, help="the zone of times that name none")
+@click.option(
+    "--timezone", default="Asia/Shanghai", show_default=True, help="the zone of times that name none"
+)
 def import_trips_command(file: Path, channel: str, enrol: bool, timezone: str) -> None:
     """Quantify and credit the bike trips of a CSV file."""
     try:
@@ -218,12 +329,16 @@ async def credentials(base_url: str) -> dict[str, Any]:
     """The sign-ins of the demonstration, derived again from its seed."""
     seed = await db.fetch_value("SELECT seed FROM installation")
     if seed is None:
-        raise click.ClickException("this is no demonstration database: run `python app.py demo` on an empty one")
+        raise click.ClickException(
+            "this is no demonstration database: run `python app.py demo` on an empty one"
+        )
     residents = await db.fetch(
         "SELECT r.id, r.phone FROM resident r JOIN channel_link l ON l.resident = r.id "
         "WHERE l.subject LIKE 'demo-rider-%' AND r.phone IS NOT NULL ORDER BY r.id"
     )
-    tills = await db.fetch("SELECT t.id, t.store, s.publisher FROM till t JOIN store s ON s.id = t.store ORDER BY t.id")
+    tills = await db.fetch(
+        "SELECT t.id, t.store, s.publisher FROM till t JOIN store s ON s.id = t.store ORDER BY t.id"
+    )
     publishers = await db.fetch(
         """SELECT p.id, p.kind, p.name, min(s.id::text) AS staff FROM publisher p JOIN staff s ON s.publisher = p.id
            WHERE s.login LIKE 'demo-%' GROUP BY p.id ORDER BY p.id"""
@@ -270,7 +385,9 @@ def demo_token_of(seed: bytes, role: str, subject: object) -> str:
 
 
 async def _token(seed: bytes, role: Any, subject: object) -> None:
-    await issue_token(Principal(role, str(subject)), demonstration=True, token=demo_token_of(seed, role, subject))
+    await issue_token(
+        Principal(role, str(subject)), demonstration=True, token=demo_token_of(seed, role, subject)
+    )
 
 
 def bank_key(seed: bytes, bank: object) -> OKPKey:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from piccolo.columns import BigInt, Date, Integer, Numeric, Text, Timestamptz, UUID
+from piccolo.columns import UUID, BigInt, Date, Integer, Numeric, Text, Timestamptz
 from piccolo.table import Table
 
 

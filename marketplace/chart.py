@@ -7,12 +7,12 @@ from uuid import UUID
 
 from marketplace.ledger import Account, account
 
-ISSUANCE: Final = account("CO2E_G", "issuance")        # where credited grams come from
+ISSUANCE: Final = account("CO2E_G", "issuance")  # where credited grams come from
 CONSUMPTION: Final = account("CO2E_G", "consumption")  # captured, not yet retired in the registry
 RETIRED: Final = account("CO2E_G", "retired")
 EXPIRED: Final = account("CO2E_G", "expired")
 FUNDERS: Final = account("CNY_FEN", "funders")
-UNITS: Final = account("UNIT", "units")                # the other side of every counter
+UNITS: Final = account("UNIT", "units")  # the other side of every counter
 
 
 def wallet(resident: UUID) -> Account:

@@ -59,7 +59,9 @@ def token_at(redemption: UUID, key: bytes, instant: datetime) -> Token:
     """The token of `redemption` at `instant`."""
     seconds = int(instant.timestamp())
     step = seconds // STEP_SECONDS
-    return Token(f"CT.{redemption.hex}.{step}.{_mac(redemption, key, step)}", STEP_SECONDS - seconds % STEP_SECONDS)
+    return Token(
+        f"CT.{redemption.hex}.{step}.{_mac(redemption, key, step)}", STEP_SECONDS - seconds % STEP_SECONDS
+    )
 
 
 class ShownToken(NamedTuple):
@@ -73,7 +75,12 @@ class ShownToken(NamedTuple):
 def parse_token(shown: str) -> ShownToken | None:
     """The parts of a token, or None if it is no token at all."""
     parts = shown.strip().split(".")
-    if len(parts) != 4 or parts[0] != "CT" or len(parts[1]) != 32 or not (parts[2].isascii() and parts[2].isdigit()):
+    if (
+        len(parts) != 4
+        or parts[0] != "CT"
+        or len(parts[1]) != 32
+        or not (parts[2].isascii() and parts[2].isdigit())
+    ):
         return None
     try:
         return ShownToken(UUID(hex=parts[1]), int(parts[2][:12]), parts[3])

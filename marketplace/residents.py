@@ -37,12 +37,17 @@ async def enrol(riders: Collection[str], *, channel: str) -> dict[str, UUID]:
         unknown = sorted(set(riders) - set(known))
         made, now = [new_id() for _ in unknown], clock.now()
         await db.insert_many(
-            "resident", ("id", "registry_account", "created_at"), [(resident, uuid4(), now) for resident in made]
+            "resident",
+            ("id", "registry_account", "created_at"),
+            [(resident, uuid4(), now) for resident in made],
         )
         await db.insert_many(
             "channel_link",
             ("id", "channel", "subject", "resident", "linked_at"),
-            [(new_id(), channel, rider, resident, now) for rider, resident in zip(unknown, made, strict=True)],
+            [
+                (new_id(), channel, rider, resident, now)
+                for rider, resident in zip(unknown, made, strict=True)
+            ],
         )
         return known | dict(zip(unknown, made, strict=True))
 

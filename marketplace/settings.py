@@ -58,19 +58,26 @@ def load_settings(environment: Mapping[str, str] | None = None, dotenv: Path = P
 
     An empty variable counts as not set. Raises SettingsError.
     """
-    given: dict[str, str | None] = {**dotenv_values(dotenv), **(os.environ if environment is None else environment)}
+    given: dict[str, str | None] = {
+        **dotenv_values(dotenv),
+        **(os.environ if environment is None else environment),
+    }
     values = {field: text for name, field in _VARIABLES.items() if (text := (given.get(name) or "").strip())}
     for name, schemes in _SCHEMES.items():
         address = values.get(_VARIABLES[name])
         if address is not None and urlsplit(address).scheme not in schemes:
-            raise SettingsError(f"{name} must be an address that starts with {' or '.join(s + '://' for s in schemes)}")
+            raise SettingsError(
+                f"{name} must be an address that starts with {' or '.join(s + '://' for s in schemes)}"
+            )
     try:
         # The one type that msgspec does not know is Path.
         settings = msgspec.convert(values, Settings, strict=False, dec_hook=lambda _, text: Path(text))
     except msgspec.ValidationError as error:
         raise SettingsError(_worded(str(error))) from error
     if settings.workers > 1 and settings.redis_url is None:
-        raise SettingsError("WORKERS above 1 needs REDIS_URL: the processes share sessions and limits through Redis")
+        raise SettingsError(
+            "WORKERS above 1 needs REDIS_URL: the processes share sessions and limits through Redis"
+        )
     return settings
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
-
 
 from marketplace import clock, db, ledger
 from marketplace.chart import payable
@@ -12,7 +12,7 @@ from marketplace.coupons import is_fresh, normal_code, parse_token
 from marketplace.errors import NotFound, Refused
 from marketplace.ids import new_id
 from marketplace.offers.terms import discount_fen, require_usable, terms_from
-from marketplace.redemptions import CLOSED_AS, REVERSAL_WINDOW, consumed
+from marketplace.redemptions import CLOSED_AS, REVERSAL_WINDOW, consumed, open_holds
 
 _SHOWN = """
     SELECT r.id, r.resident, r.offer, r.offer_version, r.publisher, r.status, r.price_g,
@@ -25,7 +25,12 @@ _SHOWN = """
 
 
 async def verify(
-    *, till: UUID, code: str | None, token: str | None, bill_fen: int | None, key: ledger.IdempotencyKey | None
+    *,
+    till: UUID,
+    code: str | None,
+    token: str | None,
+    bill_fen: int | None,
+    key: ledger.IdempotencyKey | None,
 ) -> dict[str, Any]:
     """Use the coupon behind `code` or `token` at the till's store, for a bill of `bill_fen`: all it held is captured.
 
@@ -34,7 +39,18 @@ async def verify(
     `outside_hours`, `minimum_bill_not_met`; Invalid when a bill is needed.
     """
     if key is not None and (earlier := await ledger.answered(key)) is not None:
-        return earlier.answer
+        return dict(earlier.answer)
+    try:
+        return await _verify(till, code, token, bill_fen, key)
+    except Refused:
+        if key is not None and (earlier := await ledger.answered(key)) is not None:  # a twin was quicker
+            return dict(earlier.answer)
+        raise
+
+
+async def _verify(
+    till: UUID, code: str | None, token: str | None, bill_fen: int | None, key: ledger.IdempotencyKey | None
+) -> dict[str, Any]:
     shown = await _shown(till, code, token)
     now = clock.now()
     if shown["status"] != "issued":
@@ -43,12 +59,12 @@ async def verify(
         raise Refused("coupon_expired", expired_at=shown["expires_at"])
     terms = terms_from(shown["terms"])
     if shown["store"] not in (terms.stores or [shown["store"]]):
-        raise Refused("wrong_store", stores=await _store_names(terms.stores or []))
+        raise Refused("wrong_store", stores=await _store_names(terms.stores or ()))
     require_usable(terms, bill_fen=bill_fen, at=now)
     given_fen = discount_fen(terms, bill_fen)
 
     verification = new_id()
-    holds = await ledger.holds_of(shown["id"])
+    holds = await open_holds(shown["id"], refusal="coupon_already_used")
     answer = {
         "id": str(verification),
         "redemption_id": str(shown["id"]),
@@ -119,8 +135,8 @@ async def _refuse_closed(shown: db.Row) -> None:
     raise Refused(CLOSED_AS[shown["status"]], **facts)
 
 
-async def _store_names(stores: list[UUID]) -> list[str]:
-    rows = await db.fetch("SELECT name FROM store WHERE id = ANY($1) ORDER BY name", stores)
+async def _store_names(stores: Collection[UUID]) -> list[str]:
+    rows = await db.fetch("SELECT name FROM store WHERE id = ANY($1) ORDER BY name", list(stores))
     return [row["name"] for row in rows]
 
 
@@ -137,7 +153,8 @@ def _captured(hold: UUID, pending: ledger.Pending, publisher: UUID, given_fen: i
 async def reverse(*, till: UUID, verification: UUID, key: ledger.IdempotencyKey | None) -> dict[str, Any]:
     """Undo a verification of the till's own store within 15 minutes and before settlement: the coupon is open again.
 
-    Raises NotFound for another store's; Refused `reversal_window_closed`, `already_reversed`.
+    Raises NotFound for another store's; Refused `reversal_window_closed`, `already_reversed`, `budget_exhausted` (what
+    the discount left of its budget went to others meanwhile, so the coupon could not be honoured again).
     """
     row = await db.fetch_row(
         """SELECT v.id, v.verified_at, v.reversed_at, v.redemption, c.expires_at
@@ -148,21 +165,24 @@ async def reverse(*, till: UUID, verification: UUID, key: ledger.IdempotencyKey 
     if row is None:
         raise NotFound
     if key is not None and (earlier := await ledger.answered(key)) is not None:
-        return earlier.answer
+        return dict(earlier.answer)
     now = clock.now()
     if row["reversed_at"] is not None:
         raise Refused("already_reversed")
     if now >= row["verified_at"] + REVERSAL_WINDOW:
         raise Refused("reversal_window_closed")
     group = ledger.Group(
-        legs=await ledger.undo_and_hold(row["redemption"], at=row["verified_at"], until=row["expires_at"]),
+        legs=await ledger.undo_and_hold(row["redemption"], at=row["verified_at"], until=row["expires_at"],
+                                        refusal="already_reversed", refusal_hold="budget_exhausted"),
         at=now,
         effects=[
             ledger.Effect("UPDATE verification SET reversed_at = $2 WHERE id = $1 AND reversed_at IS NULL",
                           (verification, now), "already_reversed"),
-            ledger.Effect("UPDATE consumption_record SET state = 'reversed' WHERE redemption = $1 AND state = 'pending'",
+            ledger.Effect("UPDATE consumption_record SET state = 'reversed' "
+                          "WHERE redemption = $1 AND state = 'pending'",
                           (row["redemption"],), "reversal_window_closed"),
-            ledger.Effect("UPDATE redemption SET status = 'issued', closed_at = NULL WHERE id = $1 AND status = 'verified'",
+            ledger.Effect("UPDATE redemption SET status = 'issued', closed_at = NULL "
+                          "WHERE id = $1 AND status = 'verified'",
                           (row["redemption"],), "already_reversed"),
             ledger.Effect("UPDATE coupon SET open = true WHERE redemption = $1 AND NOT open", (row["redemption"],),
                           "already_reversed"),

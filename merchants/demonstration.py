@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from marketplace import clock, ledger
-from marketplace.chart import FUNDERS, budget
+from marketplace.funding import fund
 from marketplace.offers.lifecycle import approve, create_draft, submit
 from marketplace.offers.terms import change_from
 from marketplace.publishers import create_campaign, create_publisher, create_store, create_till
@@ -67,7 +66,9 @@ async def make_publishers() -> list[DemoPublisher]:
         for store_name, address in stores:
             store = await create_store(publisher=publisher, name=store_name, address=address)
             tills[store] = await create_till(store=store, name="1 号收银台")
-        staff = await add_staff(publisher=publisher, login=login, name=f"{name}店长", password=PASSWORD, role="owner")
+        staff = await add_staff(
+            publisher=publisher, login=login, name=f"{name}店长", password=PASSWORD, role="owner"
+        )
         await _publish(publisher, kind)
         made.append(DemoPublisher(publisher, kind, name, staff.id, tills))
     return made
@@ -77,13 +78,7 @@ async def _publish(publisher: UUID, kind: str) -> None:
     campaign = None
     if kind == "bank":
         campaign = await create_campaign(name="绿色消费季（演示）", funder="演示绿色银行")
-        await ledger.submit(
-            ledger.Group(
-                legs=[ledger.Transfer(debit=FUNDERS, credit=budget(campaign), amount=BUDGET_FEN, kind="fund",
-                                      subject=campaign, refusal="unavailable")],
-                at=clock.now(),
-            )
-        )  # fmt: skip
+        await fund(campaign, BUDGET_FEN)
     for given in _OFFERS[kind]:
         terms = given | ({"funding": {"campaign": str(campaign)}} if campaign else {})
         offer = await create_draft(publisher=publisher, change=change_from(terms), actor="demonstration")

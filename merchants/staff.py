@@ -56,7 +56,10 @@ async def staff_member(staff: UUID) -> StaffMember | None:
     if row is None:
         return None
     return StaffMember(
-        id=UUID(int=row["id"].int), publisher=UUID(int=row["publisher"].int), name=row["name"], role=row["role"]
+        id=UUID(int=row["id"].int),
+        publisher=UUID(int=row["publisher"].int),
+        name=row["name"],
+        role=row["role"],
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from piccolo.columns import Text, Timestamptz, UUID
+from piccolo.columns import UUID, Text, Timestamptz
 from piccolo.table import Table
 
 

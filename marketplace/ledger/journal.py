@@ -24,7 +24,7 @@ async def submit(group: Group) -> Any:
     effect that stood in the way, or `idempotency_key_reused`; then nothing has happened.
     """
     async with db.transaction():
-        if group.key is not None and not await _claimed(group):
+        if group.key is not None and not await remember(group.key, group.answer, at=group.at):
             first = await answered(group.key)
             if first is None:
                 raise Refused("idempotency_in_flight")
@@ -97,33 +97,46 @@ async def answered(key: IdempotencyKey) -> Answered | None:
     return Answered(row["answer"])
 
 
-async def _claimed(group: Group) -> bool:
-    """Whether this is the first request with its key; a twin that is under way is waited for."""
-    key = group.key
-    return key is None or bool(await db.execute(
+async def remember(key: IdempotencyKey, answer: Any, *, at: datetime) -> bool:
+    """Store the answer with the effect, in the open transaction; False when another request with this key was first.
+
+    A twin that is under way is waited for.
+    """
+    return bool(await db.execute(
         """INSERT INTO idempotency (principal, operation, key, request_hash, answer, created_at)
            VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING""",
-        key.principal, key.operation, key.key, key.request_hash, group.answer, group.at,
+        key.principal, key.operation, key.key, key.request_hash, answer, at,
     ))  # fmt: skip
 
 
-async def undo_and_hold(subject: UUID, *, at: datetime, until: datetime) -> list[Leg]:
-    """Legs that give back what the holds about `subject` posted at the instant `at`, and hold the same again."""
+async def undo_and_hold(
+    subject: UUID, *, at: datetime, until: datetime, refusal: str, refusal_hold: str
+) -> list[Leg]:
+    """Legs that undo how the holds about `subject` were resolved at the instant `at`: posted amounts go back, and every
+    hold is made again in full, also what it gave back then; `refusal_hold` is told when that is gone meanwhile.
+    """
     rows = await db.fetch(
-        """SELECT t.amount, t.kind, d.id AS debit, c.id AS credit, d.asset, d.code AS debit_code, d.owner AS debit_owner,
-                  d.limited AS debit_limited, c.code AS credit_code, c.owner AS credit_owner, c.limited AS credit_limited
-           FROM ledger_transfer t JOIN ledger_account d ON d.id = t.debit JOIN ledger_account c ON c.id = t.credit
-           WHERE t.subject = $1 AND t.phase = 'post' AND t.created_at = $2 ORDER BY t.id""",
+        """SELECT t.phase, t.amount, p.amount AS held, t.kind, d.asset, d.id AS debit, d.code AS debit_code,
+                  d.owner AS debit_owner, d.limited AS debit_limited, c.id AS credit, c.code AS credit_code,
+                  c.owner AS credit_owner, c.limited AS credit_limited
+           FROM ledger_transfer t JOIN ledger_transfer p ON p.id = t.pending_id
+           JOIN ledger_account d ON d.id = t.debit JOIN ledger_account c ON c.id = t.credit
+           WHERE t.subject = $1 AND t.created_at = $2 ORDER BY t.id""",
         subject, at,
     )  # fmt: skip
     legs: list[Leg] = []
     for row in rows:
-        debit = Account(row["debit"], row["asset"], row["debit_code"], row["debit_owner"], row["debit_limited"])
-        credit = Account(row["credit"], row["asset"], row["credit_code"], row["credit_owner"], row["credit_limited"])
-        legs.append(Transfer(debit=credit, credit=debit, amount=row["amount"], kind="reverse", subject=subject,
-                             refusal="reversal_window_closed"))  # fmt: skip
-        legs.append(Hold(debit=debit, credit=credit, amount=row["amount"], kind=row["kind"], subject=subject,
-                         refusal="reversal_window_closed", expires_at=until))  # fmt: skip
+        debit = Account(
+            row["debit"], row["asset"], row["debit_code"], row["debit_owner"], row["debit_limited"]
+        )
+        credit = Account(
+            row["credit"], row["asset"], row["credit_code"], row["credit_owner"], row["credit_limited"]
+        )
+        if row["phase"] == "post":
+            legs.append(Transfer(debit=credit, credit=debit, amount=row["amount"], kind="reverse", subject=subject,
+                                 refusal=refusal))  # fmt: skip
+        legs.append(Hold(debit=debit, credit=credit, amount=row["held"], kind=row["kind"], subject=subject,
+                         refusal=refusal_hold, expires_at=until))  # fmt: skip
     return legs
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from uuid import UUID
 
 from marketplace.errors import FieldError
 
 
+@runtime_checkable
 class Eligibility(Protocol):
     """Judges the rules that offers carry as `eligibility`."""
 

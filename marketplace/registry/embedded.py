@@ -27,11 +27,15 @@ class EmbeddedRegistry:
         async with db.joined():
             known = await self.lookup([retirement.id for retirement in retirements])
             new = [retirement for retirement in retirements if retirement.id not in known]
-            await db.insert_many("registry_entry", _COLUMNS, [_retired(retirement, now) for retirement in new])
+            await db.insert_many(
+                "registry_entry", _COLUMNS, [_retired(retirement, now) for retirement in new]
+            )
         return known | {r.id: Receipt(r.id, r.amount_g, now) for r in new}
 
     async def lookup(self, ids: Collection[UUID]) -> dict[UUID, Receipt]:
-        rows = await db.fetch("SELECT id, amount_g, recorded_at FROM registry_entry WHERE id = ANY($1)", list(ids))
+        rows = await db.fetch(
+            "SELECT id, amount_g, recorded_at FROM registry_entry WHERE id = ANY($1)", list(ids)
+        )
         return {row["id"]: Receipt(row["id"], row["amount_g"], row["recorded_at"]) for row in rows}
 
 
@@ -43,7 +47,17 @@ def _issued(issuance: Issuance, now: datetime) -> tuple[Any, ...]:
         "vintage": issuance.vintage,
         "city": issuance.city,
     }
-    return (issuance.id, "issue", issuance.account, None, "crediting", end - start, [Range(start, end)], batch, now)
+    return (
+        issuance.id,
+        "issue",
+        issuance.account,
+        None,
+        "crediting",
+        end - start,
+        [Range(start, end)],
+        batch,
+        now,
+    )
 
 
 def _retired(retirement: Retirement, now: datetime) -> tuple[Any, ...]:

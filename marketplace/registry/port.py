@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from uuid import UUID
 
 Serials = tuple[int, int]  # the first serial, and the one after the last
@@ -48,6 +48,7 @@ class Receipt:
     recorded_at: datetime
 
 
+@runtime_checkable
 class Registry(Protocol):
     """A registry. Every call may be repeated with the same ids: it has its effect once."""
 

@@ -1,1 +1,24 @@
-"""The JSON API that outsiders rely on."""
+"""The JSON API: parse, authorise, one domain call, answer."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from litestar.types import ControllerRouterHandler
+
+from web.api.channels import submit_activities
+from web.api.offers import OfferController, OperatorOfferController, PublisherOfferController
+from web.api.operators import OperatorController
+from web.api.residents import MeController, RedemptionController
+from web.api.tills import TillController
+
+HANDLERS: Final[list[ControllerRouterHandler]] = [
+    MeController,
+    RedemptionController,
+    OfferController,
+    PublisherOfferController,
+    OperatorController,
+    OperatorOfferController,
+    TillController,
+    submit_activities,
+]

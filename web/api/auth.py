@@ -29,7 +29,9 @@ from web.problems import render_problem
 from web.throttle import Throttle
 
 AnyRequest = Request[Any, Any, Any]
-Phone = Annotated[str, msgspec.Meta(max_length=32, description="A mobile number of mainland China, eleven digits")]
+Phone = Annotated[
+    str, msgspec.Meta(max_length=32, description="A mobile number of mainland China, eleven digits")
+]
 
 
 class AskForCode(msgspec.Struct, forbid_unknown_fields=True):
@@ -94,13 +96,18 @@ class AuthController(Controller):
         self, data: JSONBody[SignIn], request: AnyRequest, store: NamedDependency[EphemeralStore]
     ) -> ResidentSession:
         """The first sign-in with a phone makes the resident."""
-        session, person = await residents.sign_in(data.phone, data.code, address=address_of(request), store=store)
+        session, person = await residents.sign_in(
+            data.phone, data.code, address=address_of(request), store=store
+        )
         view = ResidentView(person.id, masked(person.phone), person.name, person.city)
         return ResidentSession(session.token, session.expires_at, view)
 
     @delete("/sessions", summary="End the present session")
     async def sign_out(
-        self, request: AnyRequest, principal: NamedDependency[Principal], store: NamedDependency[EphemeralStore]
+        self,
+        request: AnyRequest,
+        principal: NamedDependency[Principal],
+        store: NamedDependency[EphemeralStore],
     ) -> None:
         """The token is refused from now on, a long-lived one too."""
         assert principal is not None
@@ -111,14 +118,18 @@ class AuthController(Controller):
         self, data: JSONBody[PasswordSignIn], request: AnyRequest, store: NamedDependency[EphemeralStore]
     ) -> PlainSession:
         """By login and password."""
-        return _plain(await staff_sign_in(data.login, data.password, address=address_of(request), store=store))
+        return _plain(
+            await staff_sign_in(data.login, data.password, address=address_of(request), store=store)
+        )
 
     @post("/operator-sessions", summary="Sign in as an operator")
     async def sign_in_operator(
         self, data: JSONBody[PasswordSignIn], request: AnyRequest, store: NamedDependency[EphemeralStore]
     ) -> PlainSession:
         """By login and password."""
-        return _plain(await operator_sign_in(data.login, data.password, address=address_of(request), store=store))
+        return _plain(
+            await operator_sign_in(data.login, data.password, address=address_of(request), store=store)
+        )
 
 
 def _plain(session: Session) -> PlainSession:

@@ -28,7 +28,9 @@ async def readyz(request: Request[Any, Any, Any]) -> dict[str, Any]:
     checks = {
         "database": await _database(),
         "migrations": await _migrations(),
-        "redis": await _redis(request.app.state.store) if request.app.state.settings.redis_url else "not_configured",
+        "redis": await _redis(request.app.state.store)
+        if request.app.state.settings.redis_url
+        else "not_configured",
     }
     if "failed" in checks.values():
         raise Unavailable(checks=checks)
@@ -54,7 +56,9 @@ async def _migrations() -> str:
 
 
 def _expected() -> set[str]:
-    folders = (Path(config.resolved_migrations_folder_path) for config in db.APP_REGISTRY.app_configs.values())
+    folders = (
+        Path(config.resolved_migrations_folder_path) for config in db.APP_REGISTRY.app_configs.values()
+    )
     return {file.stem for folder in folders for file in folder.glob("[0-9]*.py")}
 
 

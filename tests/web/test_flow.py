@@ -1,0 +1,231 @@
+"""One redemption over HTTP, end to end: records in, an offer out, redeemed, verified, settled, audited."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+import app
+from marketplace import expiry, settlement
+from marketplace.clock import travelled
+from marketplace.ids import new_id
+from marketplace.registry import EmbeddedRegistry
+from marketplace.settings import Settings
+
+OFFER = {
+    "kind": "cash_coupon", "title": "热干面 5 元代金券", "price_g": 400, "benefit": {"amount_fen": 500},
+    "conditions": {"min_bill_fen": 1000}, "stock_total": 2, "per_resident_limit": 1, "coupon_valid_days": 7,
+}  # fmt: skip
+
+
+class Demo:
+    """The demonstration, called over HTTP by its own sign-ins."""
+
+    def __init__(self, client: httpx.AsyncClient, credentials: dict[str, Any]) -> None:
+        self.client, self.credentials = client, credentials
+        self.merchant = next(p for p in credentials["publishers"] if p["kind"] == "merchant")
+        self.till = self.merchant["stores"][0]["till_token"]
+        self.operator = credentials["operator"]["token"]
+        self.residents = [r["token"] for r in credentials["residents"]]
+
+    async def call(self, token: str | None, method: str, path: str, json: Any = None, key: str | None = None,
+                   **more: Any) -> httpx.Response:  # fmt: skip
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        if method == "POST":
+            headers["Idempotency-Key"] = key or str(new_id())
+        return await self.client.request(method, path, json=json, headers=headers, **more)
+
+    async def live_offer(self, **changes: Any) -> str:
+        made = await self.call(self.merchant["token"], "POST", "/api/v1/publisher/offers", OFFER | changes)
+        assert made.status_code == 201, made.text
+        offer: str = made.json()["id"]
+        submitted = await self.call(
+            self.merchant["token"], "POST", f"/api/v1/publisher/offers/{offer}/submit"
+        )
+        assert submitted.json()["status"] == "submitted", submitted.text
+        approved = await self.call(self.operator, "POST", f"/api/v1/operator/offers/{offer}/approve")
+        assert (approved.status_code, approved.json()["status"]) == (200, "live")
+        return offer
+
+    async def redeem(self, resident: str, offer: str, key: str | None = None) -> httpx.Response:
+        return await self.call(resident, "POST", "/api/v1/redemptions", {"offer_id": offer}, key)
+
+    async def verify(self, **shown: Any) -> httpx.Response:
+        return await self.call(self.till, "POST", "/api/v1/till/verifications", shown)
+
+
+@pytest.fixture
+async def demo(database: str) -> AsyncIterator[Demo]:
+    await app.load_demonstration()
+    web = app.wired(Settings())
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(web), base_url="http://testserver") as client:
+        yield Demo(client, await app.credentials("http://testserver"))
+
+
+async def test_a_redemption_goes_from_the_mall_to_the_registry(demo: Demo) -> None:
+    resident, offer = demo.residents[0], await demo.live_offer()
+    shown = (await demo.call(resident, "GET", f"/api/v1/offers/{offer}")).json()
+    assert (shown["eligible"], shown["reasons"], shown["stock_left"]) == (True, [], 2)
+    before = (await demo.call(resident, "GET", "/api/v1/me/wallet")).json()
+
+    taken = await demo.redeem(resident, offer)
+    assert taken.status_code == 201, taken.text
+    coupon = taken.json()["coupon"]
+    held = (await demo.call(resident, "GET", "/api/v1/me/wallet")).json()
+    assert (held["held_g"], held["available_g"]) == (400, before["available_g"] - 400)
+
+    refused = await demo.verify(code=coupon["code"], bill_fen=999)
+    assert (refused.status_code, refused.json()["code"]) == (409, "minimum_bill_not_met")
+    used = await demo.verify(code=coupon["code"], bill_fen=1000)
+    assert (used.status_code, used.json()["discount_fen"]) == (201, 500), used.text
+    again = await demo.verify(code=coupon["code"], bill_fen=1000)
+    assert (again.status_code, again.json()["code"]) == (409, "coupon_already_used")
+
+    settled = await settlement.settle(EmbeddedRegistry(), everything=True)
+    assert (settled.recorded, settled.pending) == (1, 0)
+    journey = (await demo.call(resident, "GET", f"/api/v1/redemptions/{taken.json()['id']}")).json()
+    assert (journey["status"], journey["settlement"]["state"]) == ("verified", "recorded")
+    assert journey["settlement"]["receipt"]["amount_g"] == 400
+    after = (await demo.call(resident, "GET", "/api/v1/me/wallet")).json()
+    assert (after["consumed_g"], after["held_g"], after["earned_g"]) == (400, 0, before["earned_g"])
+    late = await demo.call(demo.till, "POST", f"/api/v1/till/verifications/{used.json()['id']}/reverse")
+    assert (late.status_code, late.json()["code"]) == (409, "reversal_window_closed")
+    entries = (await demo.call(resident, "GET", "/api/v1/me/wallet/entries?limit=2")).json()
+    assert [entry["kind"] for entry in entries["items"]] == ["capture", "hold"]
+    assert entries["items"][0]["available_after_g"] == after["available_g"]
+
+
+async def test_a_scanned_token_is_as_good_as_the_code(demo: Demo) -> None:
+    resident, offer = demo.residents[0], await demo.live_offer()
+    redemption = (await demo.redeem(resident, offer)).json()["id"]
+    token = (await demo.call(resident, "GET", f"/api/v1/redemptions/{redemption}/token")).json()["token"]
+    forged = token[:-2] + ("AA" if token[-2:] != "AA" else "BB")
+    assert (await demo.verify(token=forged, bill_fen=1000)).json()["code"] == "coupon_not_found"
+    assert (await demo.verify(token=token, bill_fen=1000)).status_code == 201
+
+
+async def test_a_repeat_gets_the_first_answer_and_the_limit_holds(demo: Demo) -> None:
+    offer = await demo.live_offer()
+    first = await demo.redeem(demo.residents[0], offer, "same")
+    repeat = await demo.redeem(demo.residents[0], offer, "same")
+    assert (first.status_code, first.json()) == (repeat.status_code, repeat.json())
+    assert (await demo.redeem(demo.residents[0], offer)).json()["code"] == "limit_reached"
+    other = await demo.redeem(demo.residents[0], await demo.live_offer(title="另一张"), "same")
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    assert (await demo.redeem(demo.residents[1], offer)).status_code == 201
+    assert (await demo.redeem(demo.residents[2], offer)).json()["code"] == "sold_out"
+
+
+async def test_a_cancelled_coupon_gives_everything_back(demo: Demo) -> None:
+    resident, offer = demo.residents[0], await demo.live_offer(stock_total=1)
+    redemption = (await demo.redeem(resident, offer)).json()
+    path = f"/api/v1/redemptions/{redemption['id']}/cancel"
+    assert (await demo.call(demo.residents[1], "POST", path)).status_code == 404
+    assert (await demo.call(resident, "POST", path)).json()["status"] == "cancelled"
+    assert (await demo.call(resident, "POST", path)).json()["code"] == "coupon_cancelled"
+    assert (await demo.verify(code=redemption["coupon"]["code"], bill_fen=1000)).json()[
+        "code"
+    ] == "coupon_cancelled"
+    assert (await demo.redeem(resident, offer)).status_code == 201
+
+
+async def test_an_unused_coupon_expires_and_frees_what_it_held(demo: Demo) -> None:
+    resident, offer = demo.residents[0], await demo.live_offer(stock_total=1)
+    redemption = (await demo.redeem(resident, offer)).json()
+    with travelled(timedelta(days=7) - timedelta(minutes=1)):
+        assert (await expiry.expire(EmbeddedRegistry())).coupons == 0
+    with travelled(timedelta(days=8)):
+        late = await demo.verify(code=redemption["coupon"]["code"], bill_fen=1000)
+        assert (late.status_code, late.json()["code"]) == (409, "coupon_expired")
+        assert (await expiry.expire(EmbeddedRegistry())).coupons == 1
+        assert (await demo.call(resident, "GET", "/api/v1/me/wallet")).json()["held_g"] == 0
+        assert (await demo.redeem(demo.residents[1], offer)).status_code == 201
+
+
+async def test_a_reversal_opens_the_coupon_again(demo: Demo) -> None:
+    resident, offer = demo.residents[0], await demo.live_offer()
+    redemption = (await demo.redeem(resident, offer)).json()
+    for _ in range(2):
+        used = await demo.verify(code=redemption["coupon"]["code"], bill_fen=1000)
+        assert used.status_code == 201, used.text
+        path = f"/api/v1/till/verifications/{used.json()['id']}/reverse"
+        assert (await demo.call(demo.till, "POST", path)).status_code == 200
+    journey = (await demo.call(resident, "GET", f"/api/v1/redemptions/{redemption['id']}")).json()
+    assert (journey["status"], journey["settlement"]) == ("issued", None)
+
+
+async def test_a_donation_is_fulfilled_at_once_and_stays(demo: Demo) -> None:
+    offer = await demo.live_offer(kind="donation", benefit={"cause": "湿地", "value_fen": 0}, conditions={})
+    taken = (await demo.redeem(demo.residents[0], offer)).json()
+    assert taken["status"] == "fulfilled"
+    refused = await demo.call(demo.residents[0], "POST", f"/api/v1/redemptions/{taken['id']}/cancel")
+    assert (refused.status_code, refused.json()["code"]) == (409, "not_cancellable")
+
+
+async def test_a_channel_submits_records_once(demo: Demo) -> None:
+    channel = demo.credentials["channels"][0]
+    grant = await demo.client.post("/oauth/token", data={
+        "grant_type": "client_credentials", "client_id": channel["client_id"], "client_secret": channel["client_secret"],
+    })  # fmt: skip
+    token = grant.json()["access_token"]
+    record = {"trip_id": "t1", "rider_id": "demo-rider-00", "bike_id": "b", "started_at": "2026-01-05T08:00:00+08:00",
+              "ended_at": "2026-01-05T08:20:00+08:00", "track_distance_m": 5000}  # fmt: skip
+    path = f"/api/v1/channels/{channel['key']}/activities"
+    first = await demo.call(token, "POST", path, {"records": [record]}, "k")
+    assert first.json()["results"][0] == {
+        "trip_id": "t1",
+        "status": "credited",
+        "credited_g": 466,
+        "reason": None,
+    }
+    assert (await demo.call(token, "POST", path, {"records": [record]}, "k")).json() == first.json()
+    second = await demo.call(token, "POST", path, {"records": [record]})
+    assert second.json()["results"][0]["reason"] == "duplicate"
+    assert (
+        await demo.call(token, "POST", "/api/v1/channels/metro-card/activities", {"records": []})
+    ).status_code == 404
+
+
+BAD_AMOUNTS = ["0", "-1", str(2**63), "1e400", "NaN", '"１"', "true", "0.5", "[]", '"\\u0000"']
+
+
+async def test_bad_amounts_are_400_and_change_nothing(demo: Demo) -> None:
+    for amount in BAD_AMOUNTS:
+        draft = f'{{"kind": "cash_coupon", "title": "x", "price_g": {amount}}}'
+        await refused(demo, demo.merchant["token"], "/api/v1/publisher/offers", draft.encode())
+        if amount != "0":
+            bill = f'{{"code": "123456789012", "bill_fen": {amount}}}'
+            await refused(demo, demo.till, "/api/v1/till/verifications", bill.encode())
+
+
+BAD_BODIES = [b"", b"null", b"{", b"[" * 100_000, b'"\xff\xfe"', b'{"offer_id": "\\ud800"}', b'{"offer_id": 1}',
+              b'{"offer_id": "x", "more": 1}', b"x" * 10_000_000]  # fmt: skip
+
+
+async def test_bad_bodies_are_refused_without_a_fault(demo: Demo) -> None:
+    for body in BAD_BODIES:
+        await refused(demo, demo.residents[0], "/api/v1/redemptions", body)
+
+
+async def refused(demo: Demo, token: str, path: str, body: bytes) -> None:
+    """The call is bad input: a problem document, and nothing else."""
+    headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "k", "Content-Type": "application/json"}
+    answer = await demo.client.post(path, content=body, headers=headers)
+    assert answer.status_code in (400, 413), (body[:50], answer.text)
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_others_things_do_not_exist(demo: Demo) -> None:
+    mine, other = demo.residents[:2]
+    redemption = (await demo.redeem(mine, await demo.live_offer())).json()["id"]
+    assert (await demo.call(other, "GET", f"/api/v1/redemptions/{redemption}")).status_code == 404
+    assert (await demo.call(other, "GET", f"/api/v1/redemptions/{redemption}/token")).status_code == 404
+    bank = next(p for p in demo.credentials["publishers"] if p["kind"] == "bank")
+    offer = await demo.live_offer()
+    assert (await demo.call(bank["token"], "GET", f"/api/v1/publisher/offers/{offer}")).status_code == 404
+    assert (await demo.call(mine, "GET", "/api/v1/publisher/offers")).status_code == 403
+    assert (await demo.call(None, "GET", "/api/v1/me/wallet")).status_code == 401

@@ -1,0 +1,109 @@
+"""What a resident sees and does: wallet, activities, linked channels, redemptions."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar import Controller, delete, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from incentives.activities import Activity, activities_of
+from marketplace import journeys, ledger, redemptions, residents, wallets
+from marketplace.coupons import Token
+from marketplace.offers.eligibility import Eligibility
+from web.access import Resident
+from web.api.paging import Cursor, Limit, Page, before, page_of
+
+
+class Redeem(msgspec.Struct, forbid_unknown_fields=True):
+    offer_id: UUID
+
+
+class TokenView(msgspec.Struct):
+    token: str
+    refresh_after: int
+
+
+class MeController(Controller):
+    """A resident's own account."""
+
+    path = "/api/v1/me"
+    tags = ["resident"]
+
+    @get("/wallet")
+    async def wallet(self, resident: NamedDependency[Resident]) -> wallets.Wallet:
+        """What is available, held, consumed and expired, in grams."""
+        return await wallets.wallet_of(resident.id)
+
+    @get("/wallet/entries")
+    async def entries(
+        self, resident: NamedDependency[Resident], limit: Limit = 20, cursor: Cursor = None
+    ) -> Page[wallets.Entry]:
+        """Every movement, newest first."""
+        return page_of(await wallets.entries_of(resident.id, limit=limit + 1, before=before(cursor)), limit)
+
+    @get("/activities")
+    async def activities(
+        self, resident: NamedDependency[Resident], limit: Limit = 20, cursor: Cursor = None
+    ) -> Page[Activity]:
+        """Every record, with what it was worth or why it was refused."""
+        return page_of(await activities_of(resident.id, limit=limit + 1, before=before(cursor)), limit)
+
+    @delete("/links/{link_id:uuid}")
+    async def end_link(self, link_id: FromPath[UUID], resident: NamedDependency[Resident]) -> None:
+        """End a mandate; what it brought stays."""
+        await residents.end_link(resident=resident.id, link=link_id)
+
+
+class RedemptionController(Controller):
+    """A resident's redemptions. Refusals are rendered by web/problems.py."""
+
+    path = "/api/v1/redemptions"
+    tags = ["resident"]
+
+    @post()
+    async def create(
+        self,
+        data: JSONBody[Redeem],
+        resident: NamedDependency[Resident],
+        idempotency_key: NamedDependency[ledger.IdempotencyKey],
+        eligibility: NamedDependency[Eligibility],
+    ) -> dict[str, Any]:
+        """Take an offer: its price is held until a till verifies the coupon."""
+        return await redemptions.redeem(
+            resident=resident.id, offer=data.offer_id, key=idempotency_key, eligibility=eligibility
+        )
+
+    @get()
+    async def mine(
+        self, resident: NamedDependency[Resident], limit: Limit = 20, cursor: Cursor = None
+    ) -> Page[journeys.Journey]:
+        """Newest first."""
+        found = await journeys.journeys(resident=resident.id, limit=limit + 1, before=before(cursor))
+        return page_of(found, limit)
+
+    @get("/{redemption_id:uuid}")
+    async def one(
+        self, redemption_id: FromPath[UUID], resident: NamedDependency[Resident]
+    ) -> journeys.Journey:
+        """One redemption, its coupon and where its grams went."""
+        return await journeys.journey(resident=resident.id, redemption=redemption_id)
+
+    @get("/{redemption_id:uuid}/token")
+    async def token(self, redemption_id: FromPath[UUID], resident: NamedDependency[Resident]) -> TokenView:
+        """The rotating token that the QR shows."""
+        shown: Token = await redemptions.token_of(resident=resident.id, redemption=redemption_id)
+        return TokenView(shown.token, shown.refresh_after)
+
+    @post("/{redemption_id:uuid}/cancel", status_code=200)
+    async def cancel(
+        self,
+        redemption_id: FromPath[UUID],
+        resident: NamedDependency[Resident],
+        idempotency_key: NamedDependency[ledger.IdempotencyKey],
+    ) -> dict[str, Any]:
+        """Give an unused coupon back."""
+        return await redemptions.cancel(resident=resident.id, redemption=redemption_id, key=idempotency_key)
