@@ -1,0 +1,191 @@
+"""Builders with defaults: publishers, offers taken live, residents with grams. All through the verbs of the trade."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from marketplace import chart, clock, db, ledger, lots, publishers, redemptions, verifications
+from marketplace.errors import ChutanError
+from marketplace.ids import new_id
+from marketplace.offers import lifecycle
+from marketplace.offers.eligibility import NoRules
+from marketplace.offers.terms import Conditions, Funding, change_from
+from marketplace.offers.view import OfferView
+from marketplace.residents import create_resident
+
+BENEFITS: dict[str, dict[str, Any]] = {
+    "cash_coupon": {"amount_fen": 1_000},
+    "discount": {"off_bp": 2_000, "cap_fen": 5_000},
+    "gift": {"item": "热干面一份", "value_fen": 800},
+    "ticket": {"admits": 1, "value_fen": 3_000},
+    "transit": {"amount_fen": 200},
+    "code": {"value_fen": 500},
+    "rate_perk": {"product": "绿色消费贷", "off_bp": 50},
+    "donation": {"cause": "长江江豚保护", "value_fen": 300},
+}
+
+
+# ------------------------------------------------------------------ who publishes
+async def a_publisher(*, kind: publishers.Kind = "merchant", name: str = "江城超市") -> UUID:
+    return await publishers.create_publisher(kind=kind, name=name, city="420100")
+
+
+async def a_store(publisher: UUID | None = None, *, name: str = "光谷店") -> UUID:
+    publisher = publisher or await a_publisher()
+    return await publishers.create_store(publisher=publisher, name=name, address="洪山区珞喻路1号")
+
+
+async def a_till(store: UUID | None = None, *, of: OfferView | None = None, name: str = "1号机") -> UUID:
+    """A till in `store`, or in the first store of the offer `of`."""
+    if store is None:
+        store = of.stores[0].id if of is not None else await a_store()
+    return await publishers.create_till(store=store, name=name)
+
+
+async def a_campaign(budget_fen: int) -> UUID:
+    """A campaign whose budget its funder has filled."""
+    campaign = await publishers.create_campaign(name="低碳出行季", funder="武汉市")
+    if budget_fen:
+        await ledger.submit(ledger.Group(
+            legs=[ledger.Transfer(debit=chart.FUNDERS, credit=chart.budget(campaign), amount=budget_fen, kind="fund",
+                                  refusal="unavailable", subject=campaign)],
+            at=clock.now(),
+        ))  # fmt: skip
+    return campaign
+
+
+async def an_offer(
+    *,
+    publisher: UUID | None = None,
+    kind: str = "gift",
+    price_g: int = 100,
+    stock: int | None = None,
+    limit: int | None = None,
+    campaign: UUID | None = None,
+    benefit: dict[str, Any] | None = None,
+    conditions: Conditions | None = None,
+    **more: Any,
+) -> OfferView:
+    """A live offer; of a new publisher with one store where none is given."""
+    if publisher is None:
+        publisher = await a_publisher()
+        await a_store(publisher)
+    given: dict[str, Any] = {
+        "kind": kind, "title": "低碳好礼", "price_g": price_g, "benefit": benefit or BENEFITS[kind],
+        "stock_total": stock, "per_resident_limit": limit,
+        "conditions": conditions, "funding": Funding(campaign) if campaign else None,
+    }  # fmt: skip
+    draft = await lifecycle.create_draft(publisher=publisher, change=change_from(given | more), actor="test")
+    await lifecycle.submit(publisher=publisher, offer=draft.id, actor="test")
+    return await lifecycle.approve(offer=draft.id, actor="test")
+
+
+async def edited(offer: OfferView, **change: Any) -> OfferView:
+    return await lifecycle.edit(
+        publisher=offer.publisher.id, offer=offer.id, change=change_from(change), actor="test"
+    )
+
+
+# ------------------------------------------------------------------ who redeems
+async def a_resident(available_g: int = 5_000) -> UUID:
+    resident = await create_resident()
+    if available_g:
+        await a_lot(resident, available_g)
+    return resident
+
+
+async def a_lot(resident: UUID, amount_g: int, *, expires_at: datetime | None = None) -> UUID:
+    """Credit one activity record of `amount_g`; answers the record."""
+    record = new_id()
+    async with db.transaction():
+        await lots.credit([
+            lots.Credit(
+                resident=resident, record=record, methodology="bike-wuhan", methodology_version=1, vintage=2026,
+                city="420100", amount_g=amount_g, expires_at=expires_at or clock.now() + timedelta(days=5 * 365),
+            )
+        ])  # fmt: skip
+    return record
+
+
+def a_key(
+    principal: object, key: str = "k", *, operation: str = "test", body: bytes = b"body"
+) -> ledger.IdempotencyKey:
+    return ledger.IdempotencyKey(str(principal), "test", key, body)
+
+
+async def redeem(
+    resident: UUID, offer: OfferView, key: ledger.IdempotencyKey | None = None
+) -> dict[str, Any]:
+    return await redemptions.redeem(resident=resident, offer=offer.id, key=key, eligibility=NoRules())
+
+
+async def redeemed(offer: OfferView, resident: UUID | None = None) -> tuple[UUID, str]:
+    """A redemption of `offer`: its id and its coupon's code."""
+    answer = await redeem(resident or await a_resident(), offer)
+    return UUID(answer["id"]), answer["coupon"]["code"]
+
+
+async def cancel(
+    resident: UUID, redemption: UUID, key: ledger.IdempotencyKey | None = None
+) -> dict[str, Any]:
+    return await redemptions.cancel(resident=resident, redemption=redemption, key=key)
+
+
+async def verify(
+    till: UUID, code: str | None = None, *, token: str | None = None, bill_fen: int | None = None,
+    key: ledger.IdempotencyKey | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    return await verifications.verify(till=till, code=code, token=token, bill_fen=bill_fen, key=key)
+
+
+async def reverse(till: UUID, verification: str, key: ledger.IdempotencyKey | None = None) -> dict[str, Any]:
+    return await verifications.reverse(till=till, verification=UUID(verification), key=key)
+
+
+# ------------------------------------------------------------------ how things stand
+async def balance(account: ledger.Account) -> ledger.Balance:
+    return (await ledger.balances([account.id]))[account.id]
+
+
+async def available_g(resident: UUID) -> int:
+    return (await balance(chart.wallet(resident))).available
+
+
+async def held_g(resident: UUID) -> int:
+    return (await balance(chart.wallet(resident))).debits_pending
+
+
+async def budget_left_fen(campaign: UUID) -> int:
+    return (await balance(chart.budget(campaign))).available
+
+
+async def payable_fen(publisher: UUID) -> int:
+    """What is owed to a publisher: the account has no balance of its own, so its transfers are added up."""
+    account = chart.payable(publisher).id
+    total: int = await db.fetch_value(
+        """SELECT coalesce(sum(CASE WHEN credit = $1 THEN amount ELSE -amount END), 0)::bigint FROM ledger_transfer
+           WHERE phase IN ('posted', 'post') AND $1 IN (debit, credit)""",
+        account,
+    )  # fmt: skip
+    return total
+
+
+async def taken(offer: OfferView) -> int:
+    """Units of the offer's stock that are sold or held."""
+    return (await balance(chart.stock(offer.id))).counted
+
+
+async def status_of(redemption: UUID) -> str:
+    status: str = await db.fetch_value("SELECT status FROM redemption WHERE id = $1", redemption)
+    return status
+
+
+def code_of(outcome: object) -> str:
+    """How an outcome of `gather(return_exceptions=True)` ended: `ok`, or the code of its refusal."""
+    if isinstance(outcome, ChutanError):
+        return outcome.code
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return "ok"
