@@ -198,7 +198,7 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
             click.echo(
                 f"chutan is starting {settings.workers} workers on http://{settings.host}:{settings.port}"
             )
-            Multiprocess(config, Server(config).run, [config.bind_socket()]).run()
+            Multiprocess(config, [config.bind_socket()]).run()
     except (SettingsError, OSError) as error:
         raise click.ClickException(str(error)) from None
 
@@ -362,7 +362,8 @@ async def credentials(base_url: str) -> dict[str, Any]:
             for p in publishers
         ],
         "banks": [
-            {"id": str(p["id"]), "client_id": f"bank-{p['id']}", "private_jwk": bank_key(seed, p["id"]).as_dict(private=True)}
+            {"id": str(p["id"]), "client_id": f"bank-{p['id']}",
+             "private_jwk": bank_key(seed, p["id"]).as_dict(private=True)}
             for p in publishers if p["kind"] == "bank"
         ],
         "operator": {"token": demo_token_of(seed, "operator", operator)},

