@@ -50,6 +50,7 @@ async def credit(credits: Sequence[Credit]) -> None:
     now = clock.now()
     blocks = await db.fetch("SELECT nextval('lot_block') AS block FROM generate_series(1, $1)", len(credits))
     pseudonyms = await registry_accounts({credit.resident for credit in credits})
+    wallets = {resident: wallet(resident) for resident in pseudonyms}
     lots = [
         (new_id(), row["block"] * SERIALS_PER_LOT, credit)
         for row, credit in zip(blocks, credits, strict=True)
@@ -64,7 +65,9 @@ async def credit(credits: Sequence[Credit]) -> None:
             for lot, first, c in lots
         ],
     )  # fmt: skip
-    outcomes = await ledger.apply([ledger.Group(legs=[_credited(c)], at=now) for c in credits])
+    outcomes = await ledger.apply(
+        [ledger.Group(legs=[_credited(c, wallets[c.resident])], at=now) for c in credits]
+    )
     refusals = [outcome for outcome in outcomes if outcome is not None]
     if refusals:
         raise refusals[0]
@@ -77,9 +80,9 @@ async def credit(credits: Sequence[Credit]) -> None:
     ])  # fmt: skip
 
 
-def _credited(credit: Credit) -> ledger.Transfer:
+def _credited(credit: Credit, to: ledger.Account) -> ledger.Transfer:
     return ledger.Transfer(
-        debit=ISSUANCE, credit=wallet(credit.resident), amount=credit.amount_g, kind="credit", refusal="unavailable",
+        debit=ISSUANCE, credit=to, amount=credit.amount_g, kind="credit", refusal="unavailable",
         subject=credit.record,
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -49,15 +50,19 @@ def judge(group: Group, balances: MutableMapping[UUID, Balance], holds: Mapping[
 
     `balances` holds the limited accounts only. Raises Refused with the leg's code, and then changes nothing.
     """
-    after = dict(balances)
-    closed = set(resolved)
-    entries = [_entry(leg, group.at, after, holds, closed) for leg in group.legs]
-    balances.update(after)
+    after: ChainMap[UUID, Balance] = ChainMap({}, balances)  # writes stay in front
+    closed: set[UUID] = set()
+    entries = []
+    for leg in group.legs:
+        if isinstance(leg, Post | Release) and leg.pending in resolved:
+            raise Refused(leg.refusal)
+        entries.append(_entry(leg, group.at, after, holds, closed))
+    balances.update(after.maps[0])
     resolved |= closed
     return entries
 
 
-def _entry(leg: Leg, at: datetime, after: dict[UUID, Balance], holds: Mapping[UUID, Pending],
+def _entry(leg: Leg, at: datetime, after: MutableMapping[UUID, Balance], holds: Mapping[UUID, Pending],
            closed: set[UUID]) -> Entry:  # fmt: skip
     if isinstance(leg, Transfer):
         return _moved(leg, after)
@@ -79,7 +84,7 @@ def _entry(leg: Leg, at: datetime, after: dict[UUID, Balance], holds: Mapping[UU
     return _resolution(leg, hold, amount, "post")
 
 
-def _moved(leg: Transfer, after: dict[UUID, Balance]) -> Entry:
+def _moved(leg: Transfer, after: MutableMapping[UUID, Balance]) -> Entry:
     if not 0 < leg.amount <= MAX_AMOUNT:
         raise ValueError(f"an amount of {leg.amount} cannot be transferred")
     if leg.debit.asset != leg.credit.asset or leg.debit.id == leg.credit.id:
@@ -108,7 +113,7 @@ def _resolution(leg: Post | Release, hold: Pending, amount: int, phase: Literal[
     )  # fmt: skip
 
 
-def _move(after: dict[UUID, Balance], account: UUID, **amounts: int) -> None:
+def _move(after: MutableMapping[UUID, Balance], account: UUID, **amounts: int) -> None:
     balance = after.get(account)
     if balance is not None:
         after[account] = balance.moved(**amounts)

@@ -27,7 +27,9 @@ async def a_purse(available: int) -> ledger.Account:
 
 
 async def move(debit: ledger.Account, credit: ledger.Account, amount: int) -> None:
-    await ledger.submit(group(ledger.Transfer(debit=debit, credit=credit, amount=amount, kind="test", refusal="short")))
+    await ledger.submit(
+        group(ledger.Transfer(debit=debit, credit=credit, amount=amount, kind="test", refusal="short"))
+    )
 
 
 def group(*legs: ledger.Leg, key: ledger.IdempotencyKey | None = None, answer: object = None) -> ledger.Group:
@@ -102,7 +104,9 @@ async def test_a_counter_stops_at_its_limit_and_a_raised_limit_reopens_it(databa
     counter = ledger.account("UNIT", "counter", new_id(), limited=True)
 
     def use(limit: int) -> ledger.Transfer:
-        return ledger.Transfer(debit=units, credit=counter, amount=1, kind="use", refusal="full", credit_limit=limit)
+        return ledger.Transfer(
+            debit=units, credit=counter, amount=1, kind="use", refusal="full", credit_limit=limit
+        )
 
     for _ in range(3):
         await ledger.submit(group(use(3)))
@@ -125,7 +129,9 @@ async def test_one_key_has_one_effect_and_one_answer(database: str) -> None:
     assert (await balance(account)).available == 90
     with pytest.raises(Refused, match="idempotency_key_reused"):
         await ledger.submit(
-            group(hold(account, 10), key=ledger.IdempotencyKey("resident:1", "redeem", "k", b"other"), answer={})
+            group(
+                hold(account, 10), key=ledger.IdempotencyKey("resident:1", "redeem", "k", b"other"), answer={}
+            )
         )
 
 
@@ -142,7 +148,9 @@ async def test_a_refused_request_keeps_no_key(database: str) -> None:
 async def test_one_refused_group_of_many_leaves_the_others_alone(database: str) -> None:
     account = await a_purse(100)
     async with db.transaction():
-        outcomes = await ledger.apply([group(hold(account, 60)), group(hold(account, 60)), group(hold(account, 40))])
+        outcomes = await ledger.apply(
+            [group(hold(account, 60)), group(hold(account, 60)), group(hold(account, 40))]
+        )
 
     assert [outcome and outcome.code for outcome in outcomes] == [None, "short", None]
     assert (await balance(account)).available == 0

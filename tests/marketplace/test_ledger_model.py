@@ -13,7 +13,14 @@ import asyncpg
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from marketplace import clock, db, ledger
 from marketplace.errors import Refused
@@ -71,7 +78,9 @@ def machine(run: Callable[[Coroutine[Any, Any, Any]], Any]) -> type[RuleBasedSta
 
         @rule(purse=st.integers(0, 3), amount=AMOUNTS)
         def credit(self, purse: int, amount: int) -> None:
-            leg = ledger.Transfer(debit=SOURCE, credit=self.purses[purse], amount=amount, kind="t", refusal="short")
+            leg = ledger.Transfer(
+                debit=SOURCE, credit=self.purses[purse], amount=amount, kind="t", refusal="short"
+            )
             assert self.submit(leg) is None
             self.model.posted[purse] += amount
 
@@ -84,7 +93,9 @@ def machine(run: Callable[[Coroutine[Any, Any, Any]], Any]) -> type[RuleBasedSta
             if not expected:
                 self.model.posted = before
             legs = [
-                ledger.Transfer(debit=self.purses[x], credit=self.purses[y], amount=n, kind="t", refusal="short")
+                ledger.Transfer(
+                    debit=self.purses[x], credit=self.purses[y], amount=n, kind="t", refusal="short"
+                )
                 for x, y, n in ((a, b, first), (b, c, second))
             ]
             assert (self.submit(*legs) is None) == expected
@@ -108,7 +119,9 @@ def machine(run: Callable[[Coroutine[Any, Any, Any]], Any]) -> type[RuleBasedSta
                 return
             known = self.model.holds.get(hold)
             amount = min(part, known.amount) if known else 1
-            code = self.submit(ledger.Post(pending=hold, amount=amount, refusal="resolved", refusal_expired="late"))
+            code = self.submit(
+                ledger.Post(pending=hold, amount=amount, refusal="resolved", refusal_expired="late")
+            )
             if known is None:
                 assert code == "resolved"
             elif self.minutes >= known.expires_at:

@@ -169,7 +169,8 @@ async def test_a_donation_is_fulfilled_at_once_and_stays(demo: Demo) -> None:
 async def test_a_channel_submits_records_once(demo: Demo) -> None:
     channel = demo.credentials["channels"][0]
     grant = await demo.client.post("/oauth/token", data={
-        "grant_type": "client_credentials", "client_id": channel["client_id"], "client_secret": channel["client_secret"],
+        "grant_type": "client_credentials",
+        "client_id": channel["client_id"], "client_secret": channel["client_secret"],
     })  # fmt: skip
     token = grant.json()["access_token"]
     record = {"trip_id": "t1", "rider_id": "demo-rider-00", "bike_id": "b", "started_at": "2026-01-05T08:00:00+08:00",
