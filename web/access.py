@@ -136,7 +136,8 @@ async def till(request: AnyRequest) -> Till:
     """The till that calls."""
     principal = await _as("till", request)
     row = await db.fetch_row(
-        "SELECT t.id, t.store, s.publisher FROM till t JOIN store s ON s.id = t.store WHERE t.id = $1", principal.id
+        "SELECT t.id, t.store, s.publisher FROM till t JOIN store s ON s.id = t.store WHERE t.id = $1",
+        principal.id,
     )
     if row is None:
         raise Refused("unauthenticated")
@@ -169,5 +170,15 @@ DEPENDENCIES: Final[Mapping[str, Provide]] = {
     "bank": Provide(bank),
 }
 
-__all__ = ["DEPENDENCIES", "Bank", "Channel", "Operator", "Resident", "Staff", "Till", "bearer_token", "caller",
-           "required"]
+__all__ = [
+    "DEPENDENCIES",
+    "Bank",
+    "Channel",
+    "Operator",
+    "Resident",
+    "Staff",
+    "Till",
+    "bearer_token",
+    "caller",
+    "required",
+]

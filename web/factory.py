@@ -147,7 +147,9 @@ def _openapi() -> OpenAPIConfig:
         path="/schema",
         render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"])],
         components=Components(
-            security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", description="Any role's token")}
+            security_schemes={
+                "bearer": SecurityScheme(type="http", scheme="bearer", description="Any role's token")
+            }
         ),
         security=[{"bearer": []}],
     )

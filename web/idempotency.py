@@ -44,7 +44,9 @@ def request_hash(method: str, path: str, body: bytes) -> bytes:
         canonical = msgspec.json.encode(msgspec.json.decode(body or b"null"), order="sorted")
     except (msgspec.MsgspecError, ValueError, RecursionError):
         canonical = body
-    return hashlib.sha256(b"\n".join((method.encode(), path.encode("utf-8", "surrogatepass"), canonical))).digest()
+    return hashlib.sha256(
+        b"\n".join((method.encode(), path.encode("utf-8", "surrogatepass"), canonical))
+    ).digest()
 
 
 __all__ = ["idempotency_key", "request_hash"]

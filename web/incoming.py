@@ -71,7 +71,9 @@ class StrictRequest(Request[Any, Any, State]):
         field = getattr(handler, "parsed_data_field", None)
         try:
             return msgspec.json.decode(
-                body or b"null", type=Any if field is None else field.annotation, dec_hook=default_deserializer
+                body or b"null",
+                type=Any if field is None else field.annotation,
+                dec_hook=default_deserializer,
             )
         except RecursionError as error:
             raise Invalid(FieldError("", "too_deep")) from error
@@ -147,5 +149,13 @@ def timed(app: ASGIApp) -> ASGIApp:
     return middleware
 
 
-__all__ = ["BODY_LIMIT_BYTES", "StrictRequest", "field_error", "finish", "for_machines", "nul_refusing", "request_id",
-           "timed"]
+__all__ = [
+    "BODY_LIMIT_BYTES",
+    "StrictRequest",
+    "field_error",
+    "finish",
+    "for_machines",
+    "nul_refusing",
+    "request_id",
+    "timed",
+]

@@ -144,7 +144,9 @@ def _of_http(error: HTTPException) -> Problem:
         headers.setdefault("WWW-Authenticate", 'Bearer realm="chutan"')
     extra = error.extra if isinstance(error.extra, list) else []
     errors = tuple(
-        field_error(str(part.get("message", "")), str(part.get("key", ""))) for part in extra if isinstance(part, dict)
+        field_error(str(part.get("message", "")), str(part.get("key", "")))
+        for part in extra
+        if isinstance(part, dict)
     )
     return Problem(code=code, status=status, errors=errors, headers=headers)
 
@@ -198,11 +200,24 @@ def _document(problem: Problem, words: ProblemText, language: Language) -> dict[
         "code": problem.code,
         "request_id": words.request_id,
         "errors": [
-            {"field": name, "code": code, "detail": text(language, f"field.{code}") or text(language, "field.other")}
+            {
+                "field": name,
+                "code": code,
+                "detail": text(language, f"field.{code}") or text(language, "field.other"),
+            }
             for name, code in problem.errors
         ],
     }
 
 
-__all__ = ["PROBLEM_TYPE", "REFUSED", "STATUS", "ErrorPage", "Problem", "ProblemText", "problem_of", "render_problem",
-           "status_of"]
+__all__ = [
+    "PROBLEM_TYPE",
+    "REFUSED",
+    "STATUS",
+    "ErrorPage",
+    "Problem",
+    "ProblemText",
+    "problem_of",
+    "render_problem",
+    "status_of",
+]

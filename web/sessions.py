@@ -18,7 +18,9 @@ COOKIE: Final = "chutan_session"
 def session_cookie(session: Session, *, secure: bool) -> Cookie:
     """The cookie of a session that was just begun; `secure` when the page came over HTTPS."""
     left = int((session.expires_at - clock.now()).total_seconds())
-    return Cookie(key=COOKIE, value=session.token, httponly=True, secure=secure, samesite="lax", path="/", max_age=left)
+    return Cookie(
+        key=COOKIE, value=session.token, httponly=True, secure=secure, samesite="lax", path="/", max_age=left
+    )
 
 
 def ended_cookie(*, secure: bool) -> Cookie:

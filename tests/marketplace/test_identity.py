@@ -50,7 +50,17 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     server = subprocess.Popen(
-        [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path_factory.mktemp("r"))],
+        [
+            program,
+            "--port",
+            str(port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--dir",
+            str(tmp_path_factory.mktemp("r")),
+        ],
         stdout=subprocess.DEVNULL,
     )
     for _ in range(100):
@@ -130,7 +140,8 @@ async def test_of_two_sign_ins_with_one_code_one_succeeds(store):
     code = await code_of(store)
 
     outcomes = await asyncio.gather(
-        *(otp.require_code(PHONE, code, address="192.0.2.1", store=store) for _ in range(4)), return_exceptions=True
+        *(otp.require_code(PHONE, code, address="192.0.2.1", store=store) for _ in range(4)),
+        return_exceptions=True,
     )
 
     assert Counter(map(type, outcomes)) == {type(None): 1, Refused: 3}
@@ -144,7 +155,9 @@ async def test_the_store_holds_no_code(store):
     assert code.encode() not in kept
 
 
-@pytest.mark.parametrize("phone", ["", "1381234567", "23812345678", "１3812345678", "13812345678\n", "+8613812345678"])
+@pytest.mark.parametrize(
+    "phone", ["", "1381234567", "23812345678", "１3812345678", "13812345678\n", "+8613812345678"]
+)
 async def test_what_is_no_phone_is_invalid(phone):
     assert not is_phone(phone)
     with pytest.raises(Invalid):
@@ -210,7 +223,9 @@ async def test_staff_and_operators_sign_in_with_their_passwords(database, store)
         " VALUES ($1, 'merchant', '热干面', '420100', $2, now())",
         publisher, uuid4(),
     )  # fmt: skip
-    member = await add_staff(publisher=publisher, login="li", name="李", password="correct horse", role="owner")
+    member = await add_staff(
+        publisher=publisher, login="li", name="李", password="correct horse", role="owner"
+    )
     await db.execute(
         "INSERT INTO operator (id, login, name, password_hash, created_at) VALUES ($1, 'op', 'O', $2, now())",
         new_id(), await hash_password("battery staple"),
@@ -222,7 +237,12 @@ async def test_staff_and_operators_sign_in_with_their_passwords(database, store)
     assert await staff_member(member.id) == member
     operator = await operator_sign_in("op", "battery staple", address="192.0.2.1", store=store)
     assert operator.principal.role == "operator"
-    for login, password in (("li", "wrong"), ("nobody", "correct horse"), ("op", "correct horse"), ("li", "x" * 500)):
+    for login, password in (
+        ("li", "wrong"),
+        ("nobody", "correct horse"),
+        ("op", "correct horse"),
+        ("li", "x" * 500),
+    ):
         with pytest.raises(Refused, match="unauthenticated"):
             await staff_sign_in(login, password, address="192.0.2.1", store=store)
 

@@ -149,7 +149,12 @@ async def test_a_phone_and_its_code_begin_a_session_that_sign_out_ends(app, clie
 
     assert answer.status_code == 201
     session = answer.json()
-    assert session["resident"] | {"id": None} == {"id": None, "phone": "138****5678", "name": None, "city": "420100"}
+    assert session["resident"] | {"id": None} == {
+        "id": None,
+        "phone": "138****5678",
+        "name": None,
+        "city": "420100",
+    }
     mine = await client.get("/api/v1/whoami/resident", headers=bearer(session["token"]))
     assert mine.json() == {"id": session["resident"]["id"]}
     assert (await client.delete("/api/v1/auth/sessions", headers=bearer(session["token"]))).status_code == 204
@@ -173,26 +178,37 @@ async def test_after_five_wrong_tries_the_right_code_is_refused_too(app, client)
     wrong = f"{(int(code) + 1) % 1_000_000:06d}"
 
     for _ in range(otp.TRIES):
-        assert (await client.post("/api/v1/auth/sessions", json={"phone": PHONE, "code": wrong})).status_code == 401
+        assert (
+            await client.post("/api/v1/auth/sessions", json={"phone": PHONE, "code": wrong})
+        ).status_code == 401
 
-    assert (await client.post("/api/v1/auth/sessions", json={"phone": PHONE, "code": code})).status_code == 401
+    assert (
+        await client.post("/api/v1/auth/sessions", json={"phone": PHONE, "code": code})
+    ).status_code == 401
 
 
 async def test_a_known_and_an_unknown_phone_are_answered_alike(app, client):
     await client.post("/api/v1/auth/sessions", json={"phone": PHONE, "code": await code_for(app, client)})
     await app.state.store.delete(f"otp-pause:{otp._alias(PHONE)}")
 
-    known, unknown = [await client.post("/api/v1/auth/otp", json={"phone": p}) for p in (PHONE, "13900000000")]
+    known, unknown = [
+        await client.post("/api/v1/auth/otp", json={"phone": p}) for p in (PHONE, "13900000000")
+    ]
 
     assert (known.status_code, known.json()) == (unknown.status_code, unknown.json())
-    tried = [await client.post("/api/v1/auth/sessions", json={"phone": p, "code": "x"}) for p in (PHONE, "13700000000")]
+    tried = [
+        await client.post("/api/v1/auth/sessions", json={"phone": p, "code": "x"})
+        for p in (PHONE, "13700000000")
+    ]
     assert [answer.status_code for answer in tried] == [401, 401]
     assert tried[0].json()["detail"] == tried[1].json()["detail"]
 
 
 async def test_one_phone_is_slowed_down_and_twenty_phones_of_one_address_are_not(client):
     phones = [f"139000000{number:02d}" for number in range(20)]
-    assert {(await client.post("/api/v1/auth/otp", json={"phone": phone})).status_code for phone in phones} == {202}
+    assert {
+        (await client.post("/api/v1/auth/otp", json={"phone": phone})).status_code for phone in phones
+    } == {202}
 
     again = await client.post("/api/v1/auth/otp", json={"phone": phones[0]})
 
@@ -204,11 +220,15 @@ async def test_another_role_is_forbidden_and_nobody_unauthenticated(client):
     operator = await issue_token(Principal("operator", str(uuid4())))
 
     assert (await client.get("/api/v1/whoami/operator", headers=bearer(operator))).status_code == 200
-    assert (await client.get("/api/v1/whoami/resident", headers=bearer(operator))).json()["code"] == "forbidden"
+    assert (await client.get("/api/v1/whoami/resident", headers=bearer(operator))).json()[
+        "code"
+    ] == "forbidden"
     assert (await client.get("/api/v1/whoami/resident")).json()["code"] == "unauthenticated"
     assert (await client.get("/api/v1/whoami/visitor")).json() == {"id": None}
     for header in ("Bearer nonsense", "Bearer", "Bearer cs_x", "Basic eDp5", "Bearer ct_" + "x" * 500):
-        assert (await client.get("/api/v1/whoami/visitor", headers={"Authorization": header})).status_code == 401
+        assert (
+            await client.get("/api/v1/whoami/visitor", headers={"Authorization": header})
+        ).status_code == 401
 
 
 async def test_a_demonstration_token_is_good_in_a_demonstration_only(client):
@@ -254,7 +274,11 @@ async def test_a_channel_gets_a_token_by_its_secret(client):
 
     for granted in (by_header, by_body):
         assert granted.status_code == 200
-        assert granted.json() | {"access_token": ""} == {"access_token": "", "token_type": "Bearer", "expires_in": 3600}
+        assert granted.json() | {"access_token": ""} == {
+            "access_token": "",
+            "token_type": "Bearer",
+            "expires_in": 3600,
+        }
         assert granted.headers["cache-control"] == "no-store"
     assert (wrong.status_code, wrong.json()) == (401, {"error": "invalid_client"})
     assert (unknown.status_code, unknown.json()) == (400, {"error": "unsupported_grant_type"})
@@ -266,7 +290,9 @@ async def test_a_channel_gets_a_token_by_its_secret(client):
 async def test_a_bank_gets_a_token_by_an_assertion_that_is_good_once(client, kind):
     key = ECKey.generate_key("P-256") if kind == "ES256" else OKPKey.generate_key("Ed25519")
     bank = str(uuid4())
-    await oauth.register_client(client_id="bank", role="bank", subject=bank, public_jwk=key.as_dict(private=False))
+    await oauth.register_client(
+        client_id="bank", role="bank", subject=bank, public_jwk=key.as_dict(private=False)
+    )
 
     def asking(signer: Any = key, **changed: Any) -> dict[str, str]:
         claims = {"iss": "bank", "sub": "bank", "aud": "http://testserver/oauth/token", "jti": str(uuid4()),

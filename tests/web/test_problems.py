@@ -233,7 +233,9 @@ async def test_the_wrong_method_is_405_and_says_which_are_right(client):
 async def test_a_wrong_field_is_named(client):
     answer = await client.post("/api/v1/orders", json={"amount_g": 1, "inner": {"amount_fen": 0}})
 
-    assert [(e["field"], e["code"]) for e in answer.json()["errors"]] == [("inner.amount_fen", "out_of_range")]
+    assert [(e["field"], e["code"]) for e in answer.json()["errors"]] == [
+        ("inner.amount_fen", "out_of_range")
+    ]
     assert field_error("Object missing required field `a` - at `$.b[...]`") == ("b.a", "required")
     assert field_error("Object contains unknown field `x`") == ("x", "unknown_field")
 
