@@ -45,12 +45,13 @@ class Journey(msgspec.Struct, frozen=True, kw_only=True):
 _SELECT = """
     SELECT r.id, r.status, r.offer, r.price_g, r.cash_fen, r.created_at, r.closed_at,
            v.terms ->> 'title' AS title, v.terms ->> 'kind' AS kind, p.name AS publisher,
-           c.code, c.expires_at, s.state, s.receipt,
+           coalesce(k.code, c.code) AS code, c.expires_at, s.state, s.receipt,
            u.verified_at, u.discount_fen, t.name AS store
     FROM redemption r
     JOIN offer_version v ON v.id = r.offer_version
     JOIN publisher p ON p.id = r.publisher
     LEFT JOIN coupon c ON c.redemption = r.id
+    LEFT JOIN pool_code k ON k.redemption = r.id
     LEFT JOIN consumption_record s ON s.redemption = r.id AND s.state <> 'reversed'
     LEFT JOIN verification u ON u.redemption = r.id AND u.reversed_at IS NULL
     LEFT JOIN store t ON t.id = u.store

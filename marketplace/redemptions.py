@@ -16,9 +16,11 @@ from marketplace.ids import new_id
 from marketplace.offers.eligibility import Eligibility
 from marketplace.offers.lifecycle import LiveOffer, live_terms
 from marketplace.offers.terms import capture, face_value_fen
+from marketplace.pools import next_code
 
 REVERSAL_WINDOW: Final = timedelta(minutes=15)
-_CODE_TRIES: Final = 5
+_CODE_TRIES: Final = 8
+_POOL_RACE: Final = "unavailable_pool"  # somebody else got this code of the pool: take another
 
 
 async def redeem(
@@ -37,8 +39,14 @@ async def redeem(
         if reasons:
             raise Refused(reasons[0])
     for _ in range(_CODE_TRIES):
+        pooled = await next_code(offer) if live.terms.kind == "code" else None
+        if pooled is None and live.terms.kind == "code":
+            raise Refused("sold_out")
         try:
-            answer: dict[str, Any] = await ledger.submit(_taken(resident, live, key))
+            answer: dict[str, Any] = await ledger.submit(_taken(resident, live, key, pooled))
+        except Refused as refusal:
+            if refusal.code != _POOL_RACE:
+                raise
         except asyncpg.UniqueViolationError as clash:
             if clash.constraint_name != "coupon_code_key":
                 raise
@@ -47,8 +55,10 @@ async def redeem(
     raise Refused("unavailable")
 
 
-def _taken(resident: UUID, live: LiveOffer, key: ledger.IdempotencyKey | None) -> ledger.Group:
-    """Everything that taking the offer moves and writes."""
+def _taken(
+    resident: UUID, live: LiveOffer, key: ledger.IdempotencyKey | None, pooled: tuple[UUID, str] | None
+) -> ledger.Group:
+    """Everything that taking the offer moves and writes; `pooled` is the code of a pool that it gives out."""
     now = clock.now()
     redemption, terms = new_id(), live.terms
     assert terms.price_g is not None
@@ -76,13 +86,19 @@ def _taken(resident: UUID, live: LiveOffer, key: ledger.IdempotencyKey | None) -
     if at_once:
         effects.append(consumed(redemption, resident=resident, publisher=live.publisher, amount_g=terms.price_g,
                                 at=now, settle_after=now))  # fmt: skip
+    if pooled is not None:
+        effects.append(ledger.Effect("UPDATE pool_code SET redemption = $2 WHERE id = $1 AND redemption IS NULL",
+                                     (pooled[0], redemption), _POOL_RACE))  # fmt: skip
     answer = {
         "id": str(redemption),
         "status": status,
         "offer": {"id": str(live.id), "title": terms.title, "kind": terms.kind},
         "price_g": terms.price_g,
         "cash_fen": terms.cash_fen or 0,
-        "coupon": {"code": code, "expires_at": expires_at.isoformat().replace("+00:00", "Z")},
+        "coupon": {
+            "code": pooled[1] if pooled else code,
+            "expires_at": expires_at.isoformat().replace("+00:00", "Z"),
+        },
         "payment": None,
     }
     return ledger.Group(legs=legs, at=now, effects=effects, key=key, answer=answer)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -168,11 +170,7 @@ async def test_a_donation_is_fulfilled_at_once_and_stays(demo: Demo) -> None:
 
 async def test_a_channel_submits_records_once(demo: Demo) -> None:
     channel = demo.credentials["channels"][0]
-    grant = await demo.client.post("/oauth/token", data={
-        "grant_type": "client_credentials",
-        "client_id": channel["client_id"], "client_secret": channel["client_secret"],
-    })  # fmt: skip
-    token = grant.json()["access_token"]
+    token = await channel_token(demo)
     record = {"trip_id": "t1", "rider_id": "demo-rider-00", "bike_id": "b", "started_at": "2026-01-05T08:00:00+08:00",
               "ended_at": "2026-01-05T08:20:00+08:00", "track_distance_m": 5000}  # fmt: skip
     path = f"/api/v1/channels/{channel['key']}/activities"
@@ -189,6 +187,61 @@ async def test_a_channel_submits_records_once(demo: Demo) -> None:
     assert (
         await demo.call(token, "POST", "/api/v1/channels/metro-card/activities", {"records": []})
     ).status_code == 404
+
+
+async def channel_token(demo: Demo) -> str:
+    channel = demo.credentials["channels"][0]
+    grant = await demo.client.post(
+        "/oauth/token",
+        data={"grant_type": "client_credentials", "client_id": channel["client_id"],
+              "client_secret": channel["client_secret"]},
+    )  # fmt: skip
+    token: str = grant.json()["access_token"]
+    return token
+
+
+async def test_a_channel_account_is_linked_by_mandate_and_unlinked(demo: Demo) -> None:
+    resident, channel = demo.residents[0], await channel_token(demo)
+    code = (await demo.call(resident, "POST", "/api/v1/me/links", {"channel": "bike-share"})).json()["code"]
+    confirmation, path = {"code": code, "subject": "rider-x"}, "/api/v1/channels/bike-share/links"
+    assert (await demo.call(channel, "POST", path, {**confirmation, "code": "wrong"})).status_code == 404
+    linked = await demo.call(channel, "POST", path, confirmation)
+    assert linked.status_code == 201, linked.text
+    assert (await demo.call(channel, "POST", path, confirmation)).status_code == 404  # a code links once
+    assert len((await demo.call(resident, "GET", "/api/v1/me/links")).json()) == 2
+    link = f"/api/v1/me/links/{linked.json()['id']}"
+    assert (await demo.call(demo.residents[1], "DELETE", link)).status_code == 404
+    assert (await demo.call(resident, "DELETE", link)).status_code == 204
+
+
+async def test_a_pool_gives_each_of_its_codes_once(demo: Demo) -> None:
+    offer = await demo.live_offer(kind="code", benefit={"value_fen": 100}, conditions={}, stock_total=None)
+    path = f"/api/v1/publisher/offers/{offer}/codes"
+    report = await demo.call(demo.merchant["token"], "POST", path, {"codes": ["AA", " ＡＡ ", "", "BB"]})
+    assert report.json() == {"added": 2, "refused": [[2, "repeated"], [3, "blank"]]}, report.text
+    assert (await demo.call(demo.merchant["token"], "POST", path, {"codes": ["BB"]})).json()["added"] == 0
+    taken = await asyncio.gather(*(demo.redeem(resident, offer) for resident in demo.residents[:3]))
+    assert sorted(answer.status_code for answer in taken) == [201, 201, 409]
+    given = [answer.json()["coupon"]["code"] for answer in taken if answer.status_code == 201]
+    assert sorted(given) == ["AA", "BB"]
+
+
+async def test_the_registry_shows_retirements_to_all_and_accounts_to_their_own(demo: Demo) -> None:
+    resident, offer = demo.residents[0], await demo.live_offer()
+    coupon = (await demo.redeem(resident, offer)).json()
+    await demo.verify(code=coupon["coupon"]["code"], bill_fen=1000)
+    await settlement.settle(EmbeddedRegistry(), everything=True)
+    journey = (await demo.call(resident, "GET", f"/api/v1/redemptions/{coupon['id']}")).json()
+    entry = journey["settlement"]["receipt"]["id"]
+    public = (await demo.call(None, "GET", f"/registry/v1/retirements/{entry}")).json()
+    assert set(public) == {"id", "purpose", "amount_g", "recorded_at"}
+    account = await app.db.fetch_value(
+        "SELECT registry_account FROM resident WHERE id = $1", UUID(demo.credentials["residents"][0]["id"])
+    )
+    path = f"/registry/v1/accounts/{account}"
+    assert (await demo.call(resident, "GET", path)).json()["retired_g"] == 400
+    assert (await demo.call(demo.residents[1], "GET", path)).status_code == 404
+    assert (await demo.call(demo.operator, "GET", f"{path}/operations?limit=1")).json()["next_cursor"]
 
 
 BAD_AMOUNTS = ["0", "-1", str(2**63), "1e400", "NaN", '"１"', "true", "0.5", "[]", '"\\u0000"']

@@ -6,9 +6,10 @@ from typing import Final
 
 from litestar.types import ControllerRouterHandler
 
-from web.api.channels import submit_activities
+from web.api.channels import confirm_link, submit_activities
 from web.api.offers import OfferController, OperatorOfferController, PublisherOfferController
 from web.api.operators import OperatorController
+from web.api.registry import RegistryController
 from web.api.residents import MeController, RedemptionController
 from web.api.tills import TillController
 
@@ -20,5 +21,7 @@ HANDLERS: Final[list[ControllerRouterHandler]] = [
     OperatorController,
     OperatorOfferController,
     TillController,
+    RegistryController,
     submit_activities,
+    confirm_link,
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar import post
@@ -10,8 +10,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from incentives.channels import RecordResult, RideRecord, submit_records
-from marketplace import clock, ledger
+from marketplace import clock, ledger, mandates
 from marketplace.errors import NotFound, Refused
+from marketplace.identity.stores import EphemeralStore
 from web.access import Channel
 
 
@@ -45,6 +46,26 @@ async def submit_activities(
         if first is None:
             raise
         return dict(first.answer)
+
+
+class Confirmation(msgspec.Struct, forbid_unknown_fields=True):
+    """The code that the holder of the account `subject` gave to the channel."""
+
+    code: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    subject: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+
+
+@post("/api/v1/channels/{key:str}/links", tags=["channel"])
+async def confirm_link(
+    key: FromPath[str],
+    data: JSONBody[Confirmation],
+    channel: NamedDependency[Channel],
+    store: NamedDependency[EphemeralStore],
+) -> dict[str, str]:
+    """Link one account of the channel to the resident who asked for it."""
+    if channel.key != key:
+        raise NotFound
+    return {"id": str(await mandates.confirm(channel=key, code=data.code, subject=data.subject, store=store))}
 
 
 def _answer(results: list[RecordResult]) -> dict[str, Any]:

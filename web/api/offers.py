@@ -15,6 +15,7 @@ from marketplace.offers.catalogue import OfferPage
 from marketplace.offers.eligibility import Eligibility
 from marketplace.offers.terms import change_from
 from marketplace.offers.view import OfferView
+from marketplace.pools import PoolReport, add_codes
 from merchants import publishing
 from web.access import Operator, Resident, Staff
 from web.api.paging import Cursor, Limit
@@ -22,6 +23,10 @@ from web.api.paging import Cursor, Limit
 
 class Rejection(msgspec.Struct, forbid_unknown_fields=True):
     reason: str
+
+
+class PoolUpload(msgspec.Struct, forbid_unknown_fields=True):
+    codes: Annotated[list[str], msgspec.Meta(min_length=1, max_length=10_000)]
 
 
 class OfferController(Controller):
@@ -113,6 +118,14 @@ class PublisherOfferController(Controller):
         return await lifecycle.submit(
             publisher=staff.publisher, offer=offer_id, actor=_actor(staff), eligibility=eligibility
         )
+
+    @post("/{offer_id:uuid}/codes")
+    async def add_codes(
+        self, offer_id: FromPath[UUID], data: JSONBody[PoolUpload], staff: NamedDependency[Staff]
+    ) -> PoolReport:
+        """Add codes to the offer's pool; the same again add nothing."""
+        publishing.require(staff.role, "publish")
+        return await add_codes(publisher=staff.publisher, offer=offer_id, codes=data.codes)
 
     @post("/{offer_id:uuid}/{verb:str}", status_code=200)
     async def move(

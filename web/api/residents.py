@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -11,8 +11,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from incentives.activities import Activity, activities_of
-from marketplace import journeys, ledger, redemptions, residents, wallets
+from marketplace import journeys, ledger, mandates, redemptions, residents, wallets
 from marketplace.coupons import Token
+from marketplace.identity.stores import EphemeralStore
 from marketplace.offers.eligibility import Eligibility
 from web.access import Resident
 from web.api.paging import Cursor, Limit, Page, before, page_of
@@ -20,6 +21,15 @@ from web.api.paging import Cursor, Limit, Page, before, page_of
 
 class Redeem(msgspec.Struct, forbid_unknown_fields=True):
     offer_id: UUID
+
+
+class AskLink(msgspec.Struct, forbid_unknown_fields=True):
+    channel: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
+
+
+class LinkCode(msgspec.Struct):
+    code: str
+    expires_in_seconds: int
 
 
 class TokenView(msgspec.Struct):
@@ -51,6 +61,22 @@ class MeController(Controller):
     ) -> Page[Activity]:
         """Every record, with what it was worth or why it was refused."""
         return page_of(await activities_of(resident.id, limit=limit + 1, before=before(cursor)), limit)
+
+    @get("/links")
+    async def links(self, resident: NamedDependency[Resident]) -> list[mandates.Mandate]:
+        """The channel accounts that are linked."""
+        return await mandates.mandates_of(resident.id)
+
+    @post("/links")
+    async def ask_link(
+        self,
+        data: JSONBody[AskLink],
+        resident: NamedDependency[Resident],
+        store: NamedDependency[EphemeralStore],
+    ) -> LinkCode:
+        """A code to give to the channel, which confirms who holds its account."""
+        code = await mandates.ask(resident=resident.id, channel=data.channel, store=store)
+        return LinkCode(code, mandates.CODE_TTL_SECONDS)
 
     @delete("/links/{link_id:uuid}")
     async def end_link(self, link_id: FromPath[UUID], resident: NamedDependency[Resident]) -> None:

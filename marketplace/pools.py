@@ -1,0 +1,69 @@
+"""Code pools: a third party's codes, uploaded by the publisher and given out one by one."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
+
+from marketplace import db
+from marketplace.errors import NotFound, Refused
+from marketplace.ids import new_id
+
+LONGEST = 64
+
+
+class PoolReport(msgspec.Struct, frozen=True):
+    """What became of an upload: how many codes are new, and the lines (from 1) that were refused, with why."""
+
+    added: int
+    refused: list[tuple[int, str]]
+
+
+async def add_codes(*, publisher: UUID, offer: UUID, codes: Sequence[str]) -> PoolReport:
+    """Add `codes` to the pool of an offer of kind `code`; the same codes again add nothing.
+
+    Blank, overlong and repeated lines are refused one by one. Raises NotFound, Refused `offer_has_no_pool`.
+    """
+    async with db.transaction():
+        row = await db.fetch_row(
+            "SELECT kind FROM offer WHERE id = $1 AND publisher = $2 FOR NO KEY UPDATE", offer, publisher
+        )
+        if row is None:
+            raise NotFound
+        if row["kind"] != "code":
+            raise Refused("offer_has_no_pool")
+        lines = [unicodedata.normalize("NFKC", code).strip() for code in codes]
+        known = {r["code"] for r in await db.fetch("SELECT code FROM pool_code WHERE offer = $1", offer)}
+        seen = Counter[str]()
+        refused, new = [], []
+        for number, code in enumerate(lines, start=1):
+            seen[code] += 1
+            fault = _fault(code, repeated=code in known or seen[code] > 1)
+            if fault is None:
+                new.append(code)
+            else:
+                refused.append((number, fault))
+        await db.insert_many("pool_code", ("id", "offer", "code"), [(new_id(), offer, code) for code in new])
+    return PoolReport(len(new), refused)
+
+
+def _fault(code: str, *, repeated: bool) -> str | None:
+    if not code:
+        return "blank"
+    if len(code) > LONGEST or not code.isprintable():
+        return "invalid"
+    return "repeated" if repeated else None
+
+
+async def next_code(offer: UUID) -> tuple[UUID, str] | None:
+    """A code of the pool that nobody has yet, picked so that two who ask at once seldom get the same."""
+    row = await db.fetch_row(
+        """SELECT id, code FROM (SELECT id, code FROM pool_code WHERE offer = $1 AND redemption IS NULL
+                                 ORDER BY id LIMIT 64) AS free ORDER BY random() LIMIT 1""",
+        offer,
+    )
+    return (row["id"], row["code"]) if row else None
