@@ -1,0 +1,51 @@
+"""The pages: server-rendered, and whole without JavaScript. A form posts, and is answered by 303 or by itself.
+
+They ask the application for the dependencies `resident`, `staff`, `operator`, `store`, `sms`, `throttle`,
+`eligibility` and `registry`, and for CSRF tokens; templates and static files they bring along.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request, Response
+from litestar.datastructures import CacheControlHeader
+from litestar.response import Redirect
+from litestar.static_files import create_static_files_router
+from litestar.types import ControllerRouterHandler
+
+from web.pages import mall, operator, publisher, redemptions, sign_in, till, wallet
+from web.pages.rendering import AREAS, STATIC, render, words_of
+from web.problems import ProblemText
+from web.sessions import ended_cookie
+
+_KEPT = CacheControlHeader(max_age=365 * 24 * 3600, public=True, immutable=True)
+
+
+def page_handlers() -> list[ControllerRouterHandler]:
+    """All pages, and `/static` with the front end: its files are named by their content, so that they keep."""
+    STATIC.mkdir(exist_ok=True)
+    parts = (mall, sign_in, wallet, redemptions, publisher, till, operator)
+    return [
+        *(handler for part in parts for handler in part.HANDLERS),
+        create_static_files_router(
+            path="/static", directories=[STATIC], include_in_schema=False, cache_control=_KEPT
+        ),  # fmt: skip
+    ]
+
+
+def error_page(request: Request[Any, Any, Any], problem: ProblemText) -> Response[Any]:
+    """A failure as a page; who is not signed in is led to where that is done, and back afterwards."""
+    path = request.scope["path"]
+    area = next((name for name in ("publisher", "operator") if path.startswith(f"/{name}/")), "resident")
+    if problem.code == "unauthenticated" and path != AREAS[area]:
+        place = f"?next={path}" if request.method == "GET" else ""
+        secure = request.url.scheme == "https"
+        return Redirect(AREAS[area] + place, status_code=303, cookies=[ended_cookie(secure=secure)])
+    return render(
+        words_of(request), "error.html", area=area, path=path, status=problem.status, problem=problem, role=None,
+        refused=None, csrf="", form_key="", sign_in=AREAS[area],
+    )  # fmt: skip
+
+
+__all__ = ["error_page", "page_handlers"]

@@ -1,0 +1,84 @@
+"""The operator's desk: offers to approve, settlement, and the audit."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+from litestar.response import Redirect
+
+from marketplace.audit import audit
+from marketplace.errors import ChutanError
+from marketplace.offers.catalogue import submitted_offers
+from marketplace.offers.lifecycle import approve, reject
+from marketplace.registry import Registry
+from marketplace.settlement.worker import settle
+from web.access import Operator
+from web.pages.forms import AnyRequest, typed
+from web.pages.reading import settlement_counts
+from web.pages.rendering import back, page, words_of
+from web.pages.showing import offer_details
+
+
+@get("/operator/approvals", include_in_schema=False)
+async def approvals(request: AnyRequest, operator: NamedDependency[Operator]) -> Response[str]:
+    """The offers that wait for the operator, as residents would read them."""
+    words = words_of(request)
+    found = await submitted_offers(limit=50, cursor=request.query_params.get("cursor") or None)
+    return await page(
+        request, "operator/approvals.html", area="operator",
+        offers=[offer_details(words, offer) for offer in found.items], next_cursor=found.next_cursor,
+    )  # fmt: skip
+
+
+@post("/operator/approvals/{offer_id:uuid}/approve", include_in_schema=False, status_code=303)
+async def admit(
+    request: AnyRequest, operator: NamedDependency[Operator], offer_id: FromPath[UUID]
+) -> Redirect:
+    """Approve a submitted offer."""
+    try:
+        await approve(offer=offer_id, actor=f"operator:{operator.id}")
+    except ChutanError as refused:
+        return back("/operator/approvals", refused=refused)
+    return back("/operator/approvals")
+
+
+@post("/operator/approvals/{offer_id:uuid}/reject", include_in_schema=False, status_code=303)
+async def send_back(
+    request: AnyRequest, operator: NamedDependency[Operator], offer_id: FromPath[UUID]
+) -> Redirect:
+    """Reject a submitted offer with a reason."""
+    form = await typed(request)
+    try:
+        await reject(offer=offer_id, reason=form["reason"], actor=f"operator:{operator.id}")
+    except ChutanError as refused:
+        return back("/operator/approvals", refused=refused)
+    return back("/operator/approvals")
+
+
+@get("/operator/settlement", include_in_schema=False)
+async def settlement(request: AnyRequest, operator: NamedDependency[Operator]) -> Response[str]:
+    """Consumption records by state."""
+    words = words_of(request)
+    counts = [{**row, "words": words(f"settlement.{row['state']}")} for row in await settlement_counts()]
+    return await page(request, "operator/settlement.html", area="operator", counts=counts)
+
+
+@post("/operator/settlement", include_in_schema=False, status_code=303)
+async def settle_now(
+    request: AnyRequest, operator: NamedDependency[Operator], registry: NamedDependency[Registry]
+) -> Redirect:
+    """Settle everything that was captured, which closes its reversal."""
+    await settle(registry, everything=True)
+    return back("/operator/settlement")
+
+
+@get("/operator/audit", include_in_schema=False)
+async def audit_page(request: AnyRequest, operator: NamedDependency[Operator]) -> Response[str]:
+    """Every invariant, checked now."""
+    return await page(request, "operator/audit.html", area="operator", audit=await audit())
+
+
+HANDLERS = [approvals, admit, send_back, settlement, settle_now, audit_page]

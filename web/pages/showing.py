@@ -1,0 +1,93 @@
+"""Offers and redemptions in words: what a template shows, worked out beforehand."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from marketplace.offers.view import OfferView
+from web.pages.rendering import Words, when, when_it_ends
+
+
+def benefit_words(words: Words, kind: str, benefit: dict[str, Any] | None) -> str:
+    """What an offer gives, in a few words."""
+    if benefit is None:
+        return words(f"kind.{kind}")
+    facts = dict(benefit)
+    if kind == "rate_perk":
+        for name in ("off_bp", "voucher_fen", "line_uplift_bp"):
+            if name in facts:
+                return words(
+                    f"benefit.rate_perk.{name}", product=facts["product"], **_percented({name: facts[name]})
+                )
+    if kind == "discount":
+        key = "benefit.discount_capped" if facts.get("cap_fen") else "benefit.discount"
+        return words(key, **_percented(facts))
+    return words(f"benefit.{kind}", **facts)
+
+
+def _percented(facts: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: f"{Decimal(value) / 100:f}%" if name.endswith("_bp") else value for name, value in facts.items()
+    }
+
+
+def offer_card(words: Words, offer: OfferView) -> dict[str, Any]:
+    """An offer as lists show it."""
+    return {
+        "id": str(offer.id),
+        "title": offer.title or words("offer.untitled"),
+        "summary": offer.summary,
+        "publisher": offer.publisher.name,
+        "publisher_kind": words(f"publisher_kind.{offer.publisher.kind}"),
+        "kind": offer.kind,
+        "kind_words": words(f"kind.{offer.kind}"),
+        "benefit": benefit_words(words, offer.kind, offer.benefit),
+        "image_url": offer.image_url,
+        "price_g": offer.price_g,
+        "face_value_fen": offer.face_value_fen,
+        "stock": words("offer.unlimited")
+        if offer.stock_left is None
+        else words("offer.left", left=f"{offer.stock_left:,}"),
+        "status": offer.status,
+        "status_words": words(f"status.{offer.status}"),
+    }
+
+
+def offer_details(words: Words, offer: OfferView) -> dict[str, Any]:
+    """An offer with all that somebody who takes it should know beforehand."""
+    reasons = (
+        [words.problem(code) or code for code in offer.reasons] if isinstance(offer.reasons, list) else []
+    )
+    return {
+        **offer_card(words, offer),
+        "terms": offer.terms,
+        "facts": list(_facts(words, offer)),
+        "stores": [{"name": store.name, "address": store.address} for store in offer.stores],
+        "at_once": offer.capture == "on_redemption",
+        "reasons": reasons,
+        "reason": offer.reason if isinstance(offer.reason, str) else None,
+    }
+
+
+def _facts(words: Words, offer: OfferView) -> list[tuple[str, str]]:
+    facts = [(words("fact.valid"), words("fact.valid_days", days=offer.coupon_valid_days))]
+    if offer.starts_at or offer.ends_at:
+        window = f"{when(offer.starts_at) or '…'} — {when_it_ends(offer.ends_at) or '…'}"
+        facts.append((words("fact.window"), window))
+    if offer.conditions.min_bill_fen:
+        facts.append(
+            (words("fact.min_bill"), words("fact.min_bill_is", min_bill_fen=offer.conditions.min_bill_fen))
+        )
+    if offer.conditions.weekdays:
+        days = words("fact.comma").join(words(f"weekday.{day}") for day in sorted(offer.conditions.weekdays))
+        facts.append((words("fact.weekdays"), days))
+    if offer.conditions.hours:
+        facts.append(
+            (words("fact.hours"), words("fact.comma").join(f"{a}–{b}" for a, b in offer.conditions.hours))
+        )
+    if offer.per_resident_limit:
+        facts.append((words("fact.limit"), words("fact.limit_is", limit=offer.per_resident_limit)))
+    payer = "fact.paid_by_campaign" if offer.funding.campaign else "fact.paid_by_publisher"
+    facts.append((words("fact.paid_by"), words(payer)))
+    return facts

@@ -1,0 +1,165 @@
+"""Signing in: residents by a code to their phone, staff and operators by a password. Every sign-in is a new session."""
+
+from __future__ import annotations
+
+from litestar import Response, get, post
+from litestar.datastructures import Cookie
+from litestar.di import NamedDependency
+from litestar.response import Redirect
+
+from marketplace.errors import ChutanError, Invalid, Refused
+from marketplace.identity.otp import CODE_TTL_SECONDS, send_code
+from marketplace.identity.passwords import operator_sign_in
+from marketplace.identity.residents import sign_in as resident_sign_in
+from marketplace.identity.sms import SandboxSms, SmsSender
+from marketplace.identity.stores import EphemeralStore
+from marketplace.identity.tokens import Session, end_session
+from merchants.staff import staff_sign_in
+from web.pages.forms import AnyRequest, address_of, is_secure, local_place, typed
+from web.pages.rendering import AREAS, back, page, words_of
+from web.sessions import COOKIE, ended_cookie, session_cookie
+
+PHONE_COOKIE = "chutan_phone"
+
+
+@get("/sign-in", include_in_schema=False)
+async def sign_in_form(request: AnyRequest, sms: NamedDependency[SmsSender]) -> Response[str]:
+    """Ask for the phone, or, when a code is on its way to one, for the code."""
+    phone = "" if "change" in request.query_params else request.cookies.get(PHONE_COOKIE, "")
+    return await page(
+        request, "sign_in.html",
+        phone=phone, next=_next(request.query_params.get("next", ""), "/"),
+        sandbox_code=await sms.last_code(phone) if phone and isinstance(sms, SandboxSms) else None,
+        wrong=_wrong(request),
+    )  # fmt: skip
+
+
+@post("/sign-in/code", include_in_schema=False, status_code=303)
+async def send(
+    request: AnyRequest, store: NamedDependency[EphemeralStore], sms: NamedDependency[SmsSender]
+) -> Redirect:
+    """Send a code to the phone that was typed."""
+    form = await typed(request)
+    phone, place = form["phone"], f"/sign-in?next={_next(form['next'], '/')}"
+    try:
+        await send_code(phone, address=address_of(request), store=store, sms=sms)
+    except Invalid:
+        return back(place + "&wrong=phone")
+    except Refused as refused:
+        return back(place, refused=refused)
+    return back(place, _phone_cookie(request, phone, max_age=CODE_TTL_SECONDS))
+
+
+@post("/sign-in", include_in_schema=False, status_code=303)
+async def sign_in(request: AnyRequest, store: NamedDependency[EphemeralStore]) -> Redirect:
+    """Sign the resident in by the code."""
+    form = await typed(request)
+    place = _next(form["next"], "/")
+    try:
+        session, _ = await resident_sign_in(
+            request.cookies.get(PHONE_COOKIE, ""), form["code"], address=address_of(request), store=store
+        )
+    except ChutanError as error:
+        return _refused(f"/sign-in?next={place}", error, wrong="code")
+    await _end_earlier(request, store)
+    cookies = session_cookie(session, secure=is_secure(request)), _phone_cookie(request, "", max_age=0)
+    return back(place, *cookies)
+
+
+@get("/publisher/sign-in", include_in_schema=False)
+async def staff_form(request: AnyRequest) -> Response[str]:
+    """Ask a publisher's staff for login and password."""
+    return await _password_form(request, "publisher", "/publisher/offers")
+
+
+@post("/publisher/sign-in", include_in_schema=False, status_code=303)
+async def staff_signs_in(request: AnyRequest, store: NamedDependency[EphemeralStore]) -> Redirect:
+    """Sign a member of staff in."""
+    form = await typed(request)
+    place = _next(form["next"], "/publisher/offers")
+    try:
+        session = await staff_sign_in(
+            form["login"], form["password"], address=address_of(request), store=store
+        )
+    except ChutanError as error:
+        return _refused(f"/publisher/sign-in?next={place}", error, wrong="password")
+    return await _signed_in(request, session, store, place)
+
+
+@get("/operator/sign-in", include_in_schema=False)
+async def operator_form(request: AnyRequest) -> Response[str]:
+    """Ask an operator for login and password."""
+    return await _password_form(request, "operator", "/operator/approvals")
+
+
+@post("/operator/sign-in", include_in_schema=False, status_code=303)
+async def operator_signs_in(request: AnyRequest, store: NamedDependency[EphemeralStore]) -> Redirect:
+    """Sign an operator in."""
+    form = await typed(request)
+    place = _next(form["next"], "/operator/approvals")
+    try:
+        session = await operator_sign_in(
+            form["login"], form["password"], address=address_of(request), store=store
+        )
+    except ChutanError as error:
+        return _refused(f"/operator/sign-in?next={place}", error, wrong="password")
+    return await _signed_in(request, session, store, place)
+
+
+@post("/sign-out", include_in_schema=False, status_code=303)
+async def sign_out(request: AnyRequest, store: NamedDependency[EphemeralStore]) -> Redirect:
+    """End the session, here and in the store."""
+    await _end_earlier(request, store)
+    return back("/", ended_cookie(secure=is_secure(request)))
+
+
+async def _password_form(request: AnyRequest, area: str, place: str) -> Response[str]:
+    words = words_of(request)
+    return await page(
+        request, "password.html", area=area, heading=words(f"sign_in.{area}"), action=AREAS[area],
+        next=_next(request.query_params.get("next", ""), place), wrong=_wrong(request),
+    )  # fmt: skip
+
+
+async def _signed_in(request: AnyRequest, session: Session, store: EphemeralStore, place: str) -> Redirect:
+    await _end_earlier(request, store)
+    return back(place, session_cookie(session, secure=is_secure(request)))
+
+
+async def _end_earlier(request: AnyRequest, store: EphemeralStore) -> None:
+    token = request.cookies.get(COOKIE, "")
+    if token.startswith("cs_"):
+        await end_session(token, store=store)
+
+
+def _refused(place: str, error: ChutanError, *, wrong: str) -> Redirect:
+    if error.code in ("unauthenticated", "validation_failed"):
+        return back(f"{place}&wrong={wrong}")
+    return back(place, refused=error)
+
+
+def _wrong(request: AnyRequest) -> str | None:
+    given = request.query_params.get("wrong")
+    return words_of(request)(f"sign_in.wrong_{given}") if given in ("phone", "code", "password") else None
+
+
+def _next(given: str, otherwise: str) -> str:
+    place = local_place(given, otherwise=otherwise)
+    return otherwise if {"&", "#", "?"} & set(place) else place
+
+
+def _phone_cookie(request: AnyRequest, phone: str, *, max_age: int) -> Cookie:
+    return Cookie(key=PHONE_COOKIE, value=phone, httponly=True, samesite="lax", path="/sign-in",
+                  secure=is_secure(request), max_age=max_age)  # fmt: skip
+
+
+HANDLERS = [
+    sign_in_form,
+    send,
+    sign_in,
+    staff_form,
+    staff_signs_in,
+    operator_form,
+    operator_signs_in,
+    sign_out,
+]
