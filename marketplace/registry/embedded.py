@@ -7,9 +7,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 from asyncpg import Range
 
 from marketplace import clock, db
+from marketplace.errors import Unavailable
 from marketplace.registry.port import Issuance, Receipt, Retirement
 
 _COLUMNS = ("id", "kind", "account", "counterparty", "purpose", "amount_g", "serials", "batch", "recorded_at")
