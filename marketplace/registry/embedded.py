@@ -26,12 +26,15 @@ class EmbeddedRegistry:
 
     async def retire(self, retirements: Sequence[Retirement]) -> dict[UUID, Receipt]:
         now = clock.now()
-        async with db.joined():
-            known = await self.lookup([retirement.id for retirement in retirements])
-            new = [retirement for retirement in retirements if retirement.id not in known]
-            await db.insert_many(
-                "registry_entry", _COLUMNS, [_retired(retirement, now) for retirement in new]
-            )
+        try:
+            async with db.joined():
+                known = await self.lookup([retirement.id for retirement in retirements])
+                new = [retirement for retirement in retirements if retirement.id not in known]
+                await db.insert_many(
+                    "registry_entry", _COLUMNS, [_retired(retirement, now) for retirement in new]
+                )
+        except asyncpg.UniqueViolationError as twin:  # the same ids were sent at the same moment: ask again
+            raise Unavailable(what="registry") from twin
         return known | {r.id: Receipt(r.id, r.amount_g, now) for r in new}
 
     async def lookup(self, ids: Collection[UUID]) -> dict[UUID, Receipt]:
