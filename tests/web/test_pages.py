@@ -85,8 +85,9 @@ class Visitor:
 @pytest.fixture
 async def app(database: str) -> AsyncIterator[Litestar]:
     dependencies = {
-        "eligibility": Provide(NoRules, sync_to_thread=False), "registry": Provide(EmbeddedRegistry, sync_to_thread=False)
-    }  # fmt: skip
+        "eligibility": Provide(NoRules, sync_to_thread=False),
+        "registry": Provide(EmbeddedRegistry, sync_to_thread=False),
+    }
     app = create_web(Settings(), handlers=page_handlers(), dependencies=dependencies, error_page=error_page)
     async with served(app):
         yield app

@@ -30,7 +30,7 @@ def page_handlers() -> list[ControllerRouterHandler]:
         *(handler for part in parts for handler in part.HANDLERS),
         create_static_files_router(
             path="/static", directories=[STATIC], include_in_schema=False, cache_control=_KEPT
-        ),  # fmt: skip
+        ),
     ]
 
 

@@ -14,9 +14,9 @@ from marketplace.offers.benefits import KINDS
 from marketplace.offers.catalogue import live_offers, public_offer
 from marketplace.offers.eligibility import Eligibility
 from marketplace.redemptions import redeem
+from marketplace.wallets import wallet_of
 from web.access import Resident
 from web.pages.forms import AnyRequest, idempotency_key, typed
-from web.pages.reading import wallet
 from web.pages.rendering import back, page, viewer, words_of
 from web.pages.showing import offer_card, offer_details
 
@@ -38,7 +38,7 @@ async def mall(request: AnyRequest, eligibility: NamedDependency[Eligibility]) -
         request, "mall.html",
         offers=[offer_card(words, offer) for offer in found.items], next_cursor=found.next_cursor,
         kinds=_kinds(words, kind), q=q or "", kind=kind or "",
-        available_g=(await wallet(resident))["available_g"] if resident else None,
+        available_g=(await wallet_of(resident)).available_g if resident else None,
     )  # fmt: skip
 
 
@@ -55,11 +55,11 @@ async def offer(
     principal = await viewer(request)
     resident = principal.id if principal and principal.role == "resident" else None
     shown = await public_offer(offer_id, resident=resident, eligibility=eligibility)
-    balance = await wallet(resident) if resident else None
-    left = balance["available_g"] - (shown.price_g or 0) if balance else None
+    balance = await wallet_of(resident) if resident else None
+    left = balance.available_g - (shown.price_g or 0) if balance else None
     return await page(
         request, "offer.html", offer=offer_details(words_of(request), shown), resident=resident is not None,
-        can_redeem=shown.eligible is True, available_g=balance["available_g"] if balance else None,
+        can_redeem=shown.eligible is True, available_g=balance.available_g if balance else None,
         left_g=left if left is not None and left >= 0 else None,
     )  # fmt: skip
 

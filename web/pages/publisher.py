@@ -47,7 +47,7 @@ async def offers(request: AnyRequest, staff: NamedDependency[Staff]) -> Response
     )
     return await page(
         request, "publisher/offers.html", area="publisher", may_publish=may(staff.role, "publish"),
-        offers=[{**offer_card(words, offer), "steps": _steps(offer), "editable": _may_edit(offer)} for offer in found.items],
+        offers=[{**offer_card(words, offer), "steps": _STEPS.get(offer.status, ())} for offer in found.items],
         next_cursor=found.next_cursor,
     )  # fmt: skip
 
@@ -180,10 +180,6 @@ async def _form(
         reason=offer.reason if offer and isinstance(offer.reason, str) else None,
         status_words=words(f"status.{offer.status}") if offer else None,
     )  # fmt: skip
-
-
-def _steps(offer: OfferView) -> tuple[str, ...]:
-    return _STEPS.get(offer.status, ())
 
 
 def _may_edit(offer: OfferView) -> bool:

@@ -102,7 +102,7 @@ def _shown(words: Words, row: Any) -> dict[str, Any]:
         "price_g": row["price_g"],
         "created_at": when(row["created_at"]),
         "expires_at": when_it_ends(row["expires_at"]),
-        "code": _grouped(row["code"]),
+        "code": row["pool_code"] or _grouped(row["code"]),
         "code_is_shown": status in ("issued", "fulfilled") and terms.kind != "donation",
         "cancellable": status == "issued" and capture(terms) != "on_redemption",
         "used": words("coupon.used_at", at=when(row["verified_at"]), store=row["store"])

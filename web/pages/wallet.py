@@ -2,44 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from litestar import Response, get
 from litestar.di import NamedDependency
 
+from marketplace.wallets import Entry, entries_of, wallet_of
 from web.access import Resident
 from web.pages.forms import AnyRequest
-from web.pages.reading import expiring_lots, wallet, wallet_entries
-from web.pages.rendering import Words, page, when, words_of
+from web.pages.rendering import Words, page, when, when_it_ends, words_of
+
+ENTRIES: Final = 30
+_PARTS: Final = ("held", "consumed", "expired", "earned")
+_WORDS: Final = {
+    "credit": "credited", "hold": "held", "capture": "captured", "redeem": "captured", "release": "released",
+    "lapse": "expired",
+}  # fmt: skip
 
 
 @get("/wallet", include_in_schema=False)
 async def wallet_page(request: AnyRequest, resident: NamedDependency[Resident]) -> Response[str]:
     """What is available, held, consumed and expired, and the latest movements."""
-    words = words_of(request)
+    words, wallet = words_of(request), await wallet_of(resident.id)
     return await page(
-        request, "wallet.html",
-        wallet=await wallet(resident.id),
-        expiring=[{"amount_g": lot["amount_g"], "at": when(lot["expires_at"])} for lot in await expiring_lots(resident.id)],
-        entries=[_entry(words, entry) for entry in await wallet_entries(resident.id)],
+        request, "wallet.html", wallet=wallet,
+        parts=[(words(f"wallet.{name}"), getattr(wallet, f"{name}_g")) for name in _PARTS],
+        expiring=[{"amount_g": lot.amount_g, "at": when_it_ends(lot.expires_at)} for lot in wallet.expiring],
+        entries=[_entry(words, entry) for entry in await entries_of(resident.id, limit=ENTRIES)],
     )  # fmt: skip
 
 
-def _entry(words: Words, entry: dict[str, Any]) -> dict[str, Any]:
-    phase, incoming = entry["phase"], entry["incoming"]
-    what = {"pending": "held", "post": "captured", "void": "released"}.get(phase)
-    if what is None:
-        what = "expired" if entry["kind"].startswith("expire") else "credited" if incoming else "captured"
-        if incoming and entry["kind"] != "credit":
-            what = "returned"
-    sign = {"held": "−", "captured": "", "released": "+"}.get(what, "+" if incoming else "−")
+def _entry(words: Words, entry: Entry) -> dict[str, Any]:
+    what = _WORDS.get(entry.kind, "returned")
+    sign = "+" if entry.amount_g > 0 else "−" if entry.amount_g < 0 else ""
     return {
         "what": what,
         "words": words(f"entry.{what}"),
-        "title": entry["title"],
-        "redemption": str(entry["redemption"]) if entry["title"] else None,
-        "amount": f"{sign}{entry['amount']:,}",
-        "at": when(entry["created_at"]),
+        "about": entry.about or "",
+        "redemption": str(entry.redemption_id) if entry.redemption_id else None,
+        "amount": f"{sign}{abs(entry.amount_g):,}",
+        "after_g": entry.available_after_g,
+        "at": when(entry.at),
     }
 
 

@@ -12,7 +12,7 @@ const fresh = note?.textContent;
 
 async function refresh() {
   try {
-    const answer = await fetch(box.dataset.qr, { cache: "no-store" });
+    const answer = await fetch(box.dataset.qr, { cache: "no-store", redirect: "error" });
     if (answer.status === 409) return location.reload(); // used, cancelled or expired meanwhile
     if (!answer.ok) throw new Error(`${answer.status}`);
     const drawn = new DOMParser().parseFromString(await answer.text(), "image/svg+xml").documentElement;
