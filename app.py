@@ -7,12 +7,13 @@ import contextlib
 import hashlib
 import hmac
 import os
+import signal
 import sys
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from secrets import token_bytes
+from secrets import token_bytes, token_hex
 from socket import socket
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -48,6 +49,7 @@ from marketplace.settings import Settings, SettingsError, load_settings
 from merchants import demonstration as shops
 from web.api import HANDLERS
 from web.factory import Lifespan, configure_logging, create_web
+from web.pages import error_page, page_handlers
 
 APPS: Final = ["marketplace.piccolo_app", "merchants.piccolo_app", "incentives.piccolo_app"]
 OPERATOR: Final = "demo-operator"
@@ -127,10 +129,23 @@ def wired(settings: Settings, *, lifespan: Sequence[Lifespan] = ()) -> Litestar:
     """The application on whatever database is open: the one place where ports meet their adapters."""
     return create_web(
         settings,
-        handlers=HANDLERS,
+        handlers=[*HANDLERS, *page_handlers()],
         lifespan=lifespan,
+        error_page=error_page,
+        csrf_secret=forms_secret(settings.home),
         dependencies={"eligibility": _the(RuleEligibility()), "registry": _the(EmbeddedRegistry())},
     )
+
+
+def forms_secret(home: Path) -> str:
+    """What the tokens of forms are made with: the same for all processes, and after a restart."""
+    path = home / "forms-secret"
+    home.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(token_hex(32))
+    return path.read_text()
 
 
 def _the(adapter: object) -> Provide:
@@ -189,6 +204,8 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
                 factory=settings.workers > 1, host=settings.host, port=settings.port, workers=settings.workers,
                 log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=10,
             )  # fmt: skip
+            for stop in (signal.SIGTERM, signal.SIGINT):  # uvicorn drains, then hands the signal back to us
+                signal.signal(stop, lambda *_: sys.exit(0))
             if settings.workers == 1:
                 configure_logging(json=not sys.stdout.isatty())
                 Server(config).run()

@@ -77,6 +77,9 @@ async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
         encoder=lambda value: b"\x01" + msgspec.json.encode(value),
         decoder=lambda wire: msgspec.json.decode(wire[1:]),
     )
+    await connection.set_type_codec(
+        "json", schema="pg_catalog", format="binary", encoder=msgspec.json.encode, decoder=msgspec.json.decode
+    )
 
 
 @asynccontextmanager

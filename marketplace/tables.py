@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from piccolo.columns import JSONB, UUID, BigInt, Boolean, Bytea, Integer, SmallInt, Text, Timestamptz
+from piccolo.columns import JSON, JSONB, UUID, BigInt, Boolean, Bytea, Integer, SmallInt, Text, Timestamptz
 from piccolo.table import Table
 
 
@@ -45,7 +45,7 @@ class Idempotency(Table, tablename="idempotency"):
     operation = Text(default=None)
     key = Text(default=None)
     request_hash = Bytea(default=None)
-    answer = JSONB(default=None)
+    answer = JSON(default=None)
     created_at = Timestamptz(default=None)
 
 

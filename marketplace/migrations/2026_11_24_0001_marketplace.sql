@@ -150,7 +150,7 @@ CREATE TABLE idempotency (
     operation text NOT NULL,
     key text NOT NULL CHECK (length(key) BETWEEN 1 AND 255),
     request_hash bytea NOT NULL,
-    answer jsonb NOT NULL,
+    answer json NOT NULL,                -- as it was given, its order too
     created_at timestamptz NOT NULL,
     PRIMARY KEY (principal, operation, key)
 );

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -61,9 +62,9 @@ class Demo:
 
 
 @pytest.fixture
-async def demo(database: str) -> AsyncIterator[Demo]:
+async def demo(database: str, tmp_path: Path) -> AsyncIterator[Demo]:
     await app.load_demonstration()
-    web = app.wired(Settings())
+    web = app.wired(Settings(home=tmp_path))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(web), base_url="http://testserver") as client:
         yield Demo(client, await app.credentials("http://testserver"))
 
