@@ -42,9 +42,11 @@ async def verify(
         return dict(earlier.answer)
     try:
         return await _verify(till, code, token, bill_fen, key)
-    except Refused:
+    except Refused as refusal:
         if key is not None and (earlier := await ledger.answered(key)) is not None:  # a twin was quicker
             return dict(earlier.answer)
+        if refusal.code == "coupon_already_used":  # somebody else was: say what became of the coupon
+            await _refuse_closed(await _shown(till, code, token, fresh=False))
         raise
 
 
@@ -96,12 +98,7 @@ async def _verify(
         key=key,
         answer=answer,
     )  # fmt: skip
-    try:
-        return dict(await ledger.submit(group))
-    except Refused as refusal:
-        if refusal.code == "coupon_already_used":  # somebody was quicker: say what became of the coupon
-            await _refuse_closed(await _shown(till, code, token, fresh=False))
-        raise
+    return dict(await ledger.submit(group))
 
 
 async def _shown(till: UUID, code: str | None, token: str | None, *, fresh: bool = True) -> db.Row:
