@@ -11,7 +11,7 @@ import asyncpg
 from marketplace import clock, db, ledger
 from marketplace.chart import CONSUMPTION, UNITS, budget, payable, stock, uses, wallet
 from marketplace.coupons import Token, new_code, new_token_key, token_at
-from marketplace.errors import NotFound, Refused
+from marketplace.errors import NotFound, Refused, Unavailable
 from marketplace.ids import new_id
 from marketplace.offers.eligibility import Eligibility
 from marketplace.offers.lifecycle import LiveOffer, live_terms
@@ -19,8 +19,9 @@ from marketplace.offers.terms import capture, face_value_fen
 from marketplace.pools import next_code
 
 REVERSAL_WINDOW: Final = timedelta(minutes=15)
-_CODE_TRIES: Final = 8
+_TRIES: Final = 8
 _POOL_RACE: Final = "unavailable_pool"  # somebody else got this code of the pool: take another
+_TERMS_RACE: Final = "unavailable_terms"  # the offer was edited or paused since it was read: judge it afresh
 
 
 async def redeem(
@@ -33,26 +34,26 @@ async def redeem(
     """
     if key is not None and (earlier := await ledger.answered(key)) is not None:
         return dict(earlier.answer)
-    live = await live_terms(offer)
-    if live.terms.eligibility is not None:
-        reasons = await eligibility.reasons(resident=resident, expression=live.terms.eligibility)
-        if reasons:
-            raise Refused(reasons[0])
-    for _ in range(_CODE_TRIES):
+    for _ in range(_TRIES):
+        live = await live_terms(offer)
+        if live.terms.eligibility is not None:
+            reasons = await eligibility.reasons(resident=resident, expression=live.terms.eligibility)
+            if reasons:
+                raise Refused(reasons[0])
         pooled = await next_code(offer) if live.terms.kind == "code" else None
         if pooled is None and live.terms.kind == "code":
             raise Refused("sold_out")
         try:
             answer: dict[str, Any] = await ledger.submit(_taken(resident, live, key, pooled))
         except Refused as refusal:
-            if refusal.code != _POOL_RACE:
+            if refusal.code not in (_POOL_RACE, _TERMS_RACE):
                 raise
         except asyncpg.UniqueViolationError as clash:
             if clash.constraint_name != "coupon_code_key":
                 raise
         else:
             return answer
-    raise Refused("unavailable")
+    raise Unavailable(what="offer")
 
 
 def _taken(
@@ -72,10 +73,12 @@ def _taken(
         ledger.Effect(
             """INSERT INTO redemption
                (id, resident, offer, offer_version, publisher, status, price_g, cash_fen, created_at, closed_at)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)""",
+               SELECT $1, $2, o.id, v.id, $5, $6, $7, $8, $9, $10
+               FROM offer o JOIN offer_version v ON v.offer = o.id AND v.number = o.version
+               WHERE o.id = $3 AND v.id = $4 AND o.status IN ('approved', 'live')""",
             (redemption, resident, live.id, live.version, live.publisher, status, terms.price_g, terms.cash_fen or 0,
              now, now if at_once else None),
-            "unavailable",
+            _TERMS_RACE,
         ),
         ledger.Effect(
             "INSERT INTO coupon (redemption, code, token_key, expires_at, open) VALUES ($1, $2, $3, $4, $5)",

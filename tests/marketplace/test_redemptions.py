@@ -13,6 +13,7 @@ from marketplace.expiry import expire
 from marketplace.ids import new_id
 from marketplace.offers import lifecycle
 from marketplace.offers.eligibility import NoRules
+from marketplace.offers.lifecycle import LiveOffer
 from marketplace.offers.view import OfferView
 from marketplace.registry import EmbeddedRegistry
 from tests.builders import (
@@ -329,3 +330,24 @@ async def test_cancelling_again_with_the_same_key_answers_the_same(database: str
     first = await cancel(resident, redemption, a_key(resident))
     assert await cancel(resident, redemption, a_key(resident)) == first
     assert await available_g(resident) == 5_000
+
+
+@pytest.mark.parametrize("change", ["edited", "paused"])
+async def test_terms_that_changed_after_they_were_read_are_judged_afresh(
+    database: str, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    offer, resident = await an_offer(price_g=300), await a_resident(available_g=1_000)
+    stale = [await redemptions.live_terms(offer.id)]
+    fresh = redemptions.live_terms
+
+    async def read_too_early(of: UUID) -> LiveOffer:
+        return stale.pop() if stale else await fresh(of)
+
+    monkeypatch.setattr(redemptions, "live_terms", read_too_early)
+    if change == "edited":
+        await edited(offer, price_g=400)
+        await redeem(resident, offer)
+        assert await held_g(resident) == 400
+    else:
+        await lifecycle.pause(publisher=offer.publisher.id, offer=offer.id, actor="test")
+        await refused(resident, offer, "offer_not_live")
