@@ -15,7 +15,7 @@ FRONT_END_SOURCES := $(shell find web/assets -type f -not -path '*/node_modules/
 UV_VERSION := 0.13.9
 UV := $(VENV)/lock/bin/uv
 COMPILE = env -u UV_INDEX -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS UV_NO_CONFIG=1 $(UV) pip compile pyproject.toml -q \
-	--universal --python-version 3.11 --generate-hashes --default-index https://pypi.org/simple \
+	--universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate $(if $(UPGRADE),--upgrade)
 
 .DELETE_ON_ERROR:
