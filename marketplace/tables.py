@@ -139,7 +139,6 @@ class Offer(Table, tablename="offer"):
     kind = Text(default=None)
     starts_at = Timestamptz(null=True, default=None)
     ends_at = Timestamptz(null=True, default=None)
-    stock_account = UUID(null=True, default=None)
     reason = Text(null=True, default=None)
     created_at = Timestamptz(default=None)
 

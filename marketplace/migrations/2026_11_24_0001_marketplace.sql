@@ -257,7 +257,6 @@ CREATE TABLE offer (
     kind text NOT NULL CHECK (kind IN ('cash_coupon', 'discount', 'gift', 'ticket', 'transit', 'code', 'rate_perk', 'donation')),
     starts_at timestamptz,
     ends_at timestamptz,
-    stock_account uuid REFERENCES ledger_account,
     reason text,                         -- why it was rejected
     created_at timestamptz NOT NULL,
     CHECK (ends_at > starts_at)

@@ -100,11 +100,6 @@ async def publisher_offer(*, publisher: UUID, offer: UUID) -> OfferView:
     return await _only(rows)
 
 
-async def operator_offer(offer: UUID) -> OfferView:
-    """Any offer, for the operator. Raises NotFound."""
-    return await _only(await db.fetch(f"{view.SELECT_OFFERS} WHERE o.id = $1", offer))
-
-
 async def _only(
     rows: list[db.Row], *, resident: UUID | None = None, eligibility: Eligibility | None = None
 ) -> OfferView:

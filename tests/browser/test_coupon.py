@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 
 import pytest
 import uvicorn
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
 from marketplace.identity.residents import resident_by_phone
 from merchants.staff import add_staff
 from tests import builders
 from tests.web.test_pages import PASSWORD, PHONE, app  # noqa: F401  (the application as a fixture)
-from web.pages.rendering import STATIC
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here"),
-    pytest.mark.skipif(not (STATIC / "manifest.json").is_file(), reason="the front end is not built"),
-]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
@@ -34,15 +27,6 @@ async def address(app) -> AsyncIterator[str]:  # noqa: F811
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True
     await serving
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *camera])
-        yield browser
-        await browser.close()
 
 
 async def a_page(browser: Browser, address: str) -> tuple[Page, list[str]]:

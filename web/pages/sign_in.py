@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+from typing import Protocol
+
 from litestar import Response, get, post
 from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
@@ -20,6 +23,14 @@ from web.pages.rendering import AREAS, back, page, words_of
 from web.sessions import COOKIE, ended_cookie, session_cookie
 
 PHONE_COOKIE = "chutan_phone"
+
+
+class PasswordSignIn(Protocol):
+    """How staff and operators begin a session."""
+
+    def __call__(
+        self, login: str, password: str, /, *, address: str, store: EphemeralStore
+    ) -> Awaitable[Session]: ...
 
 
 @get("/sign-in", include_in_schema=False)
@@ -75,15 +86,7 @@ async def staff_form(request: AnyRequest) -> Response[str]:
 @post("/publisher/sign-in", include_in_schema=False, status_code=303)
 async def staff_signs_in(request: AnyRequest, store: NamedDependency[EphemeralStore]) -> Redirect:
     """Sign a member of staff in."""
-    form = await typed(request)
-    place = _next(form["next"], "/publisher/offers")
-    try:
-        session = await staff_sign_in(
-            form["login"], form["password"], address=address_of(request), store=store
-        )
-    except ChutanError as error:
-        return _refused(f"/publisher/sign-in?next={place}", error, wrong="password")
-    return await _signed_in(request, session, store, place)
+    return await _by_password(request, store, staff_sign_in, area="publisher", home="/publisher/offers")
 
 
 @get("/operator/sign-in", include_in_schema=False)
@@ -95,14 +98,19 @@ async def operator_form(request: AnyRequest) -> Response[str]:
 @post("/operator/sign-in", include_in_schema=False, status_code=303)
 async def operator_signs_in(request: AnyRequest, store: NamedDependency[EphemeralStore]) -> Redirect:
     """Sign an operator in."""
+    return await _by_password(request, store, operator_sign_in, area="operator", home="/operator/approvals")
+
+
+async def _by_password(
+    request: AnyRequest, store: EphemeralStore, sign_in: PasswordSignIn, *, area: str, home: str
+) -> Redirect:
+    """Sign somebody in by login and password, and lead them where they wanted to go."""
     form = await typed(request)
-    place = _next(form["next"], "/operator/approvals")
+    place = _next(form["next"], home)
     try:
-        session = await operator_sign_in(
-            form["login"], form["password"], address=address_of(request), store=store
-        )
+        session = await sign_in(form["login"], form["password"], address=address_of(request), store=store)
     except ChutanError as error:
-        return _refused(f"/operator/sign-in?next={place}", error, wrong="password")
+        return _refused(f"/{area}/sign-in?next={place}", error, wrong="password")
     return await _signed_in(request, session, store, place)
 
 
