@@ -72,12 +72,12 @@ $(DONE)/venv:
 
 $(DONE)/runtime: requirements.txt $(DONE)/venv
 	@echo "installing the locked packages (about 20 s)"
-	@$(PIP) install --require-hashes -r requirements.txt
+	@$(PIP) install --no-deps --require-hashes -r requirements.txt
 	@touch $@
 
 $(DONE)/dev: requirements-dev.txt $(DONE)/runtime
 	@echo "installing the packages for development"
-	@$(PIP) install --require-hashes -r requirements-dev.txt
+	@$(PIP) install --no-deps --require-hashes -r requirements-dev.txt
 	@touch $@
 
 $(DONE)/project: pyproject.toml $(DONE)/runtime
