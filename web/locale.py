@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
+from gettext import GNUTranslations, NullTranslations
+from io import BytesIO
 from pathlib import Path
 from string import Formatter
 from typing import Any, Final, Literal, get_args
 
-import msgspec
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
 
 from marketplace import clock
 
@@ -48,16 +51,38 @@ def _quality(parameter: str) -> float:
 
 
 @cache
-def texts(language: Language) -> Mapping[str, str]:
-    """Every text of `language` by its key."""
-    path = Path(__file__).parent / "locales" / f"{language}.json"
-    return msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+def catalogue(language: Language) -> GNUTranslations:
+    """The gettext catalogue of `language`: its message ids are keys, so that no language is the other's source."""
+    path = Path(__file__).parent / "locales" / language.replace("-", "_") / "LC_MESSAGES" / "chutan.po"
+    compiled = BytesIO()
+    with path.open("rb") as file:
+        write_mo(compiled, read_po(file))
+    compiled.seek(0)
+    loaded = GNUTranslations(compiled)
+    loaded.add_fallback(_Nothing())
+    return loaded
+
+
+class _Nothing(NullTranslations):
+    """What gettext falls back to: an empty text tells that there is none."""
+
+    def gettext(self, message: str) -> str:
+        return ""
+
+    def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
+        return ""
 
 
 def text(language: Language, key: str, facts: Mapping[str, Any] | None = None) -> str | None:
-    """The text of `key` with `facts` in its places; None when there is no such text or a fact is missing."""
-    template = texts(language).get(key)
-    if template is None or facts is None:
+    """The text of `key` with `facts` in its places; None when there is no such text or a fact is missing.
+
+    A text with plural forms is chosen by the first of its facts that is a whole number.
+    """
+    counts = (fact for fact in (facts or {}).values() if isinstance(fact, int))
+    template = catalogue(language).ngettext(key, key, next(counts, 1)) or catalogue(language).gettext(key)
+    if not template:
+        return None
+    if facts is None:
         return template
     wanted = {name for _, name, _, _ in Formatter().parse(template) if name}
     if any(facts.get(name) is None for name in wanted):
@@ -74,6 +99,8 @@ def worded(name: str, value: Any) -> str:
             return f"¥{value // 100}.{value % 100:02d}"
         case int() if name.endswith("_g"):
             return f"{value:,} g"
+        case int():
+            return f"{value:,}"
         case datetime():
             return value.astimezone(clock.SHANGHAI).strftime("%Y-%m-%d %H:%M")
         case str() if name.endswith("_at"):
@@ -81,4 +108,4 @@ def worded(name: str, value: Any) -> str:
     return str(value)
 
 
-__all__ = ["DEFAULT", "LANGUAGES", "Language", "preferred_language", "text", "texts", "worded"]
+__all__ = ["DEFAULT", "LANGUAGES", "Language", "catalogue", "preferred_language", "text", "worded"]

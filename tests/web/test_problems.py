@@ -6,6 +6,7 @@ import ast
 import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from string import Formatter
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ import asyncpg
 import httpx
 import msgspec
 import pytest
+from babel.messages.pofile import read_po
 from litestar import Litestar, Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -21,7 +23,7 @@ from marketplace import errors
 from marketplace.settings import Settings
 from web.factory import create_web, without_persons
 from web.incoming import field_error
-from web.locale import LANGUAGES, preferred_language, texts
+from web.locale import LANGUAGES, preferred_language, text
 from web.problems import STATUS, problem_of
 
 ROOT = Path(__file__).parents[2]
@@ -133,12 +135,32 @@ def test_every_code_has_words_in_every_language():
     wanted = {*raised_codes(), *promised}
 
     for language in LANGUAGES:
-        assert wanted - texts(language).keys() == set(), language
+        assert {key for key in wanted if text(language, key) is None} == set(), language
 
 
 def test_the_languages_have_the_same_texts():
-    chinese, english = (texts(language) for language in LANGUAGES)
-    assert chinese.keys() == english.keys()
+    chinese, english = (messages(language) for language in ("zh_CN", "en"))
+    assert chinese == english
+
+
+def messages(locale: str) -> dict[object, set[str]]:
+    """Every message id of a catalogue, with the facts that its texts name; an empty text is a fault."""
+    path = ROOT / "web" / "locales" / locale / "LC_MESSAGES" / "chutan.po"
+    with path.open("rb") as file:
+        catalogue = read_po(file)
+    found = {}
+    for message in catalogue:
+        if message.id:
+            texts = message.string if isinstance(message.string, tuple) else (message.string,)
+            assert all(texts), message.id
+            found[message.id] = {name for one in texts for _, name, _, _ in Formatter().parse(one) if name}
+    return found
+
+
+@pytest.mark.parametrize(("count", "words"), [(1, "1 day after redeeming"), (30, "30 days after redeeming")])
+def test_english_counts_in_its_own_plural(count, words):
+    assert text("en", "page.fact.valid_days", {"days": count}) == words
+    assert text("zh-CN", "page.fact.valid_days", {"days": count}) == f"兑换后 {count} 天内"
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def offer_card(words: Words, offer: OfferView) -> dict[str, Any]:
         "face_value_fen": offer.face_value_fen,
         "stock": words("offer.unlimited")
         if offer.stock_left is None
-        else words("offer.left", left=f"{offer.stock_left:,}"),
+        else words("offer.left", left=offer.stock_left),
         "status": offer.status,
         "status_words": words(f"status.{offer.status}"),
     }
