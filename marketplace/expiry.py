@@ -119,7 +119,10 @@ def lapsing(due: Sequence[OpenLot], spoken_for_g: int) -> list[Slice]:
 
 
 async def _spoken_for(residents: Sequence[UUID]) -> dict[UUID, int]:
-    """Grams of each resident that do not lapse: held, captured without serials yet, or given back within the grace."""
+    """Grams of each resident that do not lapse: held, captured without serials yet, or given back within the grace.
+
+    The grace belongs to what was taken while its lot was good: taking and cancelling again does not renew it.
+    """
     rows = await db.fetch(
         """SELECT r.id,
                   coalesce((SELECT debits_pending FROM ledger_account WHERE code = 'wallet' AND owner = r.id), 0)
@@ -128,7 +131,7 @@ async def _spoken_for(residents: Sequence[UUID]) -> dict[UUID, int]:
                 + coalesce((SELECT sum(price_g) FROM redemption d WHERE d.resident = r.id AND d.closed_at > $2
                               AND d.status IN ('cancelled', 'expired')
                               AND EXISTS (SELECT 1 FROM lot l WHERE l.resident = r.id AND l.assigned_g < l.amount_g
-                                            AND l.expires_at <= d.closed_at)), 0) AS grams
+                                            AND l.expires_at > d.created_at AND l.expires_at <= d.closed_at)), 0) AS grams
            FROM unnest($1::uuid[]) AS r (id)""",
         list(residents), clock.now() - GRACE,
     )  # fmt: skip

@@ -107,6 +107,21 @@ async def test_grams_given_back_after_their_lot_lapsed_stay_usable_for_the_grace
     assert await figures(resident) == (0, 0, 0, 500, 500)
 
 
+async def test_taking_and_cancelling_again_does_not_renew_the_grace(database: str) -> None:
+    resident = await a_resident_with_a_lot_due_soon(500)
+    offer = await an_offer(price_g=200, coupon_valid_days=30)
+    redemption, _ = await redeemed(offer, resident)
+    with clock.travelled(AFTER_SOON):
+        await expire(REGISTRY)
+        await cancel(resident, redemption)
+    with clock.travelled(AFTER_SOON + GRACE - timedelta(minutes=2)):
+        again, _ = await redeemed(offer, resident)
+        await cancel(resident, again)
+        assert (await expire(REGISTRY)).lapsed_g == 0
+    with clock.travelled(AFTER_SOON + GRACE + timedelta(minutes=1)):
+        assert (await expire(REGISTRY)).lapsed_g == 200
+
+
 async def test_grams_of_a_coupon_that_expired_unused_have_the_grace_too(database: str) -> None:
     resident = await a_resident_with_a_lot_due_soon(500)
     redemption, _ = await redeemed(await an_offer(price_g=200, coupon_valid_days=15), resident)
