@@ -131,7 +131,7 @@ async def _spoken_for(residents: Sequence[UUID]) -> dict[UUID, int]:
                 + coalesce((SELECT sum(price_g) FROM redemption d WHERE d.resident = r.id AND d.closed_at > $2
                               AND d.status IN ('cancelled', 'expired')
                               AND EXISTS (SELECT 1 FROM lot l WHERE l.resident = r.id AND l.assigned_g < l.amount_g
-                                            AND l.expires_at > d.created_at AND l.expires_at <= d.closed_at)), 0) AS grams
+                                          AND l.expires_at > d.created_at AND l.expires_at <= d.closed_at)), 0) AS grams
            FROM unnest($1::uuid[]) AS r (id)""",
         list(residents), clock.now() - GRACE,
     )  # fmt: skip
