@@ -36,7 +36,7 @@ from incentives import demonstration as riders
 from incentives.eligibility import RuleEligibility
 from incentives.imports import import_trips
 from marketplace import audit as books
-from marketplace import clock, db, expiry, settlement
+from marketplace import clock, db, expiry, ledger, settlement
 from marketplace.embedded import embedded_postgres
 from marketplace.errors import ChutanError, Invalid
 from marketplace.identity.oauth import register_client
@@ -113,7 +113,7 @@ def create_app(settings: Settings, url: str) -> Litestar:
 
     @asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
-        async with ready(url, settings, commands=False):
+        async with ready(url, settings, commands=False), ledger.batching():
             worker = asyncio.create_task(work(EmbeddedRegistry()))
             try:
                 yield

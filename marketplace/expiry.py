@@ -11,7 +11,6 @@ import msgspec
 
 from marketplace import clock, db, ledger
 from marketplace.chart import EXPIRED, wallet
-from marketplace.errors import Refused
 from marketplace.ids import new_id
 from marketplace.lots import OpenLot, Slice, lock_open_lots, lock_wallets, record_slices, registry_accounts
 from marketplace.redemptions import released
@@ -43,7 +42,7 @@ async def expire(registry: Registry) -> Expired:
 
 
 async def _expire_coupons() -> int:
-    """Coupon by coupon: one that is verified or cancelled at the same moment is left to that."""
+    """Many coupons at once: one that is verified or cancelled at the same moment is left to that."""
     count = 0
     now = clock.now()
     after = (now - timedelta(days=36_500), UUID(int=0))
@@ -52,16 +51,11 @@ async def _expire_coupons() -> int:
              AND (expires_at, redemption) > ($2, $3) ORDER BY expires_at, redemption LIMIT $4""",
         now, *after, _BATCH,
     ):  # fmt: skip
-        for row in due:
-            try:
-                await ledger.submit(
-                    await released(
-                        row["redemption"], as_status="expired", at=now, refusal="coupon_already_used"
-                    )
-                )
-            except Refused:
-                continue
-            count += 1
+        groups = await released(
+            [row["redemption"] for row in due], as_status="expired", at=now, refusal="coupon_already_used"
+        )
+        outcomes = await ledger.submit_all(groups)
+        count += sum(isinstance(outcome, ledger.Answered) for outcome in outcomes)
         after = (due[-1]["expires_at"], due[-1]["redemption"])
     return count
 
@@ -96,7 +90,7 @@ async def _lapse(residents: Sequence[UUID], registry: Registry) -> list[Slice]:
             )
             for resident, pieces in slices.items()
         ])  # fmt: skip
-        assert not any(outcomes), "what lapses is available"
+        assert all(isinstance(outcome, ledger.Answered) for outcome in outcomes), "what lapses is available"
         accounts = await registry_accounts(slices.keys())
         await registry.retire([
             Retirement(id=new_id(), account=accounts[resident], counterparty=None, purpose="expiry",

@@ -38,9 +38,7 @@ class Credit(NamedTuple):
 
 async def lock_wallets(residents: Collection[UUID]) -> None:
     """Hold the residents' wallets until the transaction ends: nothing is credited to them, or spent, meanwhile."""
-    wallets = [wallet(resident) for resident in residents]
-    await ledger.open_accounts(wallets)
-    await ledger.lock([account.id for account in wallets])
+    await ledger.open_and_lock([wallet(resident) for resident in residents])
 
 
 async def credit(credits: Sequence[Credit]) -> None:
@@ -68,9 +66,7 @@ async def credit(credits: Sequence[Credit]) -> None:
     outcomes = await ledger.apply(
         [ledger.Group(legs=[_credited(c, wallets[c.resident])], at=now) for c in credits]
     )
-    refusals = [outcome for outcome in outcomes if outcome is not None]
-    if refusals:
-        raise refusals[0]
+    assert all(isinstance(outcome, ledger.Answered) for outcome in outcomes), "issuance has no limit"
     await EmbeddedRegistry().issue([
         Issuance(
             id=lot, account=pseudonyms[c.resident], serials=(first, first + c.amount_g), methodology=c.methodology,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 import msgspec
@@ -59,11 +61,31 @@ def _fault(code: str, *, repeated: bool) -> str | None:
     return "repeated" if repeated else None
 
 
-async def next_code(offer: UUID) -> tuple[UUID, str] | None:
-    """A code of the pool that nobody has yet, picked so that two who ask at once seldom get the same."""
-    row = await db.fetch_row(
-        """SELECT id, code FROM (SELECT id, code FROM pool_code WHERE offer = $1 AND redemption IS NULL
-                                 ORDER BY id LIMIT 64) AS free ORDER BY random() LIMIT 1""",
-        offer,
-    )
-    return (row["id"], row["code"]) if row else None
+@asynccontextmanager
+async def next_code(offer: UUID) -> AsyncIterator[tuple[UUID, str] | None]:
+    """A code of the pool that nobody has yet, kept from others of this process while the block runs; None if none is.
+
+    Another process may be quicker with it: whoever gives it out makes sure that nobody has it.
+    """
+    code = await _free_code(offer)
+    if code is None:
+        yield None
+        return
+    _handed_out.add(code[0])
+    try:
+        yield code
+    finally:
+        _handed_out.discard(code[0])
+
+
+_handed_out: set[UUID] = set()
+
+
+async def _free_code(offer: UUID) -> tuple[UUID, str] | None:
+    rows = await db.fetch(
+        """SELECT id, code FROM pool_code WHERE offer = $1 AND redemption IS NULL AND id <> ALL($2)
+           ORDER BY id LIMIT 64""",
+        offer, list(_handed_out),
+    )  # fmt: skip
+    free = [(row["id"], row["code"]) for row in rows if row["id"] not in _handed_out]
+    return secrets.choice(free) if free else None

@@ -100,7 +100,7 @@ async def create_campaign(*, name: str, funder: str) -> UUID:
     campaign = new_id()
     budget = chart.budget(campaign)
     async with db.transaction():
-        await ledger.open_accounts([budget])
+        await ledger.open_and_lock([budget])
         await db.execute(
             "INSERT INTO campaign (id, name, funder, budget_account, created_at) VALUES ($1, $2, $3, $4, $5)",
             campaign, _name(name), _name(funder, field="funder"), budget.id, clock.now(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -11,10 +12,10 @@ import asyncpg
 from marketplace import clock, db, ledger
 from marketplace.chart import CONSUMPTION, UNITS, budget, payable, stock, uses, wallet
 from marketplace.coupons import Token, new_code, new_token_key, token_at
-from marketplace.errors import NotFound, Refused, Unavailable
+from marketplace.errors import ChutanError, NotFound, Refused, Unavailable
 from marketplace.ids import new_id
 from marketplace.offers.eligibility import Eligibility
-from marketplace.offers.lifecycle import LiveOffer, live_terms
+from marketplace.offers.lifecycle import LiveOffer, forget_terms, live_terms
 from marketplace.offers.terms import capture, face_value_fen
 from marketplace.pools import next_code
 
@@ -32,28 +33,72 @@ async def redeem(
     Answers the redemption as the API shows it; the same `key` answers the same. Raises Refused (`sold_out`,
     `limit_reached`, `insufficient_reductions`, `budget_exhausted`, `not_eligible`, ...): nothing is held then.
     """
-    if key is not None and (earlier := await ledger.answered(key)) is not None:
-        return dict(earlier.answer)
+    try:
+        return await _redeem(resident, offer, key, eligibility)
+    except (Refused, NotFound) as refusal:
+        return await answered_before(key, otherwise=refusal)
+
+
+async def answered_before(key: ledger.IdempotencyKey | None, *, otherwise: ChutanError) -> dict[str, Any]:
+    """What this request was answered when it was made first. Raises the refusal `otherwise` if it was not."""
+    earlier = await ledger.answered(key) if key is not None else None
+    if earlier is None:
+        raise otherwise
+    return dict(earlier.answer)
+
+
+async def _redeem(
+    resident: UUID, offer: UUID, key: ledger.IdempotencyKey | None, eligibility: Eligibility
+) -> dict[str, Any]:
     for _ in range(_TRIES):
         live = await live_terms(offer)
         if live.terms.eligibility is not None:
             reasons = await eligibility.reasons(resident=resident, expression=live.terms.eligibility)
             if reasons:
                 raise Refused(reasons[0])
-        pooled = await next_code(offer) if live.terms.kind == "code" else None
-        if pooled is None and live.terms.kind == "code":
-            raise Refused("sold_out")
         try:
-            answer: dict[str, Any] = await ledger.submit(_taken(resident, live, key, pooled))
+            return await _take(resident, live, key)
         except Refused as refusal:
-            if refusal.code not in (_POOL_RACE, _TERMS_RACE):
+            if refusal.code == _TERMS_RACE:
+                forget_terms(offer)
+            elif refusal.code != _POOL_RACE:
                 raise
         except asyncpg.UniqueViolationError as clash:
             if clash.constraint_name != "coupon_code_key":
                 raise
-        else:
-            return answer
     raise Unavailable(what="offer")
+
+
+async def _take(resident: UUID, live: LiveOffer, key: ledger.IdempotencyKey | None) -> dict[str, Any]:
+    if live.terms.kind != "code":
+        return dict(await ledger.submit(_taken(resident, live, key, None)))
+    async with next_code(live.id) as pooled:
+        if pooled is None:
+            raise Refused("sold_out")
+        return dict(await ledger.submit(_taken(resident, live, key, pooled)))
+
+
+_REDEMPTION: Final = ledger.Relation(
+    "redemption",
+    ("id", "resident", "offer", "offer_version", "publisher", "status", "price_g", "cash_fen", "created_at",
+     "closed_at"),
+    rank=1,
+)  # fmt: skip
+_COUPON: Final = ledger.Relation("coupon", ("redemption", "code", "token_key", "expires_at", "open"), rank=2)
+_CONSUMPTION: Final = ledger.Relation(
+    "consumption_record",
+    ("id", "redemption", "resident", "publisher", "amount_g", "captured_at", "settle_after", "state"),
+    rank=2,
+)
+_STILL_LIVE: Final = """
+    SELECT g.n FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS g (offer, version, n)
+    JOIN offer o ON o.id = g.offer AND o.status IN ('approved', 'live')
+    JOIN offer_version v ON v.id = g.version AND v.offer = o.id AND v.number = o.version
+    JOIN publisher p ON p.id = o.publisher AND p.status = 'active'"""
+_GIVE_CODE: Final = """
+    UPDATE pool_code c SET redemption = g.redemption
+    FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS g (code, redemption, n)
+    WHERE c.id = g.code AND c.redemption IS NULL RETURNING g.n"""
 
 
 def _taken(
@@ -68,43 +113,35 @@ def _taken(
     expires_at = clock.end_of_day(clock.local_day(now) + timedelta(days=terms.coupon_valid_days))
     code = new_code()
     status = "fulfilled" if at_once else "issued"
-    legs = holds_for(redemption, resident=resident, live=live, until=None if at_once else expires_at)
-    effects = [
-        ledger.Effect(
-            """INSERT INTO redemption
-               (id, resident, offer, offer_version, publisher, status, price_g, cash_fen, created_at, closed_at)
-               SELECT $1, $2, o.id, v.id, $5, $6, $7, $8, $9, $10
-               FROM offer o JOIN offer_version v ON v.offer = o.id AND v.number = o.version
-               WHERE o.id = $3 AND v.id = $4 AND o.status IN ('approved', 'live')""",
-            (redemption, resident, live.id, live.version, live.publisher, status, terms.price_g, terms.cash_fen or 0,
-             now, now if at_once else None),
-            _TERMS_RACE,
-        ),
-        ledger.Effect(
-            "INSERT INTO coupon (redemption, code, token_key, expires_at, open) VALUES ($1, $2, $3, $4, $5)",
-            (redemption, code, new_token_key(), expires_at, not at_once),
-            "unavailable",
-        ),
+    inserts = [
+        ledger.Insert(_REDEMPTION, (redemption, resident, live.id, live.version, live.publisher, status, terms.price_g,
+                                    terms.cash_fen, now, now if at_once else None)),
+        ledger.Insert(_COUPON, (redemption, code, new_token_key(), expires_at, not at_once)),
     ]  # fmt: skip
     if at_once:
-        effects.append(consumed(redemption, resident=resident, publisher=live.publisher, amount_g=terms.price_g,
+        inserts.append(consumed(redemption, resident=resident, publisher=live.publisher, amount_g=terms.price_g,
                                 at=now, settle_after=now))  # fmt: skip
-    if pooled is not None:
-        effects.append(ledger.Effect("UPDATE pool_code SET redemption = $2 WHERE id = $1 AND redemption IS NULL",
-                                     (pooled[0], redemption), _POOL_RACE))  # fmt: skip
     answer = {
         "id": str(redemption),
         "status": status,
         "offer": {"id": str(live.id), "title": terms.title, "kind": terms.kind},
         "price_g": terms.price_g,
-        "cash_fen": terms.cash_fen or 0,
+        "cash_fen": terms.cash_fen,
         "coupon": {
             "code": pooled[1] if pooled else code,
             "expires_at": expires_at.isoformat().replace("+00:00", "Z"),
         },
         "payment": None,
     }
-    return ledger.Group(legs=legs, at=now, effects=effects, key=key, answer=answer)
+    return ledger.Group(
+        legs=holds_for(redemption, resident=resident, live=live, until=None if at_once else expires_at),
+        at=now,
+        requires=[ledger.Step(_STILL_LIVE, (live.id, live.version), _TERMS_RACE)],
+        inserts=inserts,
+        changes=[ledger.Step(_GIVE_CODE, (pooled[0], redemption), _POOL_RACE)] if pooled else (),
+        key=key,
+        answer=answer,
+    )
 
 
 def holds_for(
@@ -138,14 +175,10 @@ def _leg(until: datetime | None, subject: UUID, **what: Any) -> ledger.Transfer:
 
 
 def consumed(redemption: UUID, *, resident: UUID, publisher: UUID, amount_g: int, at: datetime,
-             settle_after: datetime) -> ledger.Effect:  # fmt: skip
+             settle_after: datetime) -> ledger.Insert:  # fmt: skip
     """The consumption record that every capture leaves behind, for settlement."""
-    return ledger.Effect(
-        """INSERT INTO consumption_record
-           (id, redemption, resident, publisher, amount_g, captured_at, settle_after, state)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, 'pending')""",
-        (new_id(), redemption, resident, publisher, amount_g, at, settle_after),
-        "unavailable",
+    return ledger.Insert(
+        _CONSUMPTION, (new_id(), redemption, resident, publisher, amount_g, at, settle_after, "pending")
     )
 
 
@@ -160,20 +193,17 @@ async def cancel(*, resident: UUID, redemption: UUID, key: ledger.IdempotencyKey
     )
     if row is None:
         raise NotFound
-    if key is not None and (earlier := await ledger.answered(key)) is not None:
-        return dict(earlier.answer)
-    if row["status"] not in ("issued", "awaiting_payment"):
-        raise Refused(CLOSED_AS[row["status"]])
     try:
-        group = await released(
-            redemption, as_status="cancelled", at=clock.now(), key=key, refusal="coupon_already_used"
+        if row["status"] not in ("issued", "awaiting_payment"):
+            raise Refused(CLOSED_AS[row["status"]])
+        groups = await released(
+            [redemption], as_status="cancelled", at=clock.now(), key=key, refusal="coupon_already_used"
         )
-        answer: dict[str, Any] = await ledger.submit(group)
-    except Refused:
-        if key is not None and (earlier := await ledger.answered(key)) is not None:  # a twin was quicker
-            return dict(earlier.answer)
-        raise
-    return answer
+        if not groups:
+            raise Refused("coupon_already_used")
+        return dict(await ledger.submit(groups[0]))
+    except Refused as refusal:
+        return await answered_before(key, otherwise=refusal)
 
 
 CLOSED_AS: Final = {
@@ -182,40 +212,40 @@ CLOSED_AS: Final = {
     "cancelled": "coupon_cancelled",
     "expired": "coupon_expired",
 }
+_CLOSE: Final = """
+    UPDATE redemption r SET status = g.status, closed_at = g.at
+    FROM unnest($1::uuid[], $2::text[], $3::timestamptz[]) WITH ORDINALITY AS g (id, status, at, n)
+    WHERE r.id = g.id AND r.status IN ('issued', 'awaiting_payment') RETURNING g.n"""
+_CLOSE_COUPON: Final = """
+    UPDATE coupon c SET open = false FROM unnest($1::uuid[]) WITH ORDINALITY AS g (redemption, n)
+    WHERE c.redemption = g.redemption AND c.open RETURNING g.n"""
 
 
-async def released(redemption: UUID, *, as_status: str, at: datetime, refusal: str,
-                   key: ledger.IdempotencyKey | None = None) -> ledger.Group:  # fmt: skip
-    """The group that closes an open redemption and gives back everything it holds. Raises Refused when it is closed."""
-    holds = await open_holds(redemption, refusal=refusal)
-    return ledger.Group(
-        legs=[ledger.Release(pending=hold, refusal=refusal) for hold in holds],
-        at=at,
-        effects=[
-            ledger.Effect(
-                "UPDATE redemption SET status = $2, closed_at = $3 "
-                "WHERE id = $1 AND status IN ('issued', 'awaiting_payment')",
-                (redemption, as_status, at),
-                refusal,
-            ),
-            ledger.Effect(
-                "UPDATE coupon SET open = false WHERE redemption = $1 AND open", (redemption,), refusal
-            ),
-        ],
-        key=key,
-        answer={"id": str(redemption), "status": as_status},
-    )
+def closed(redemption: UUID, *, as_status: str, at: datetime, refusal: str) -> list[ledger.Step]:
+    """The steps that close an open redemption with its coupon."""
+    return [
+        ledger.Step(_CLOSE, (redemption, as_status, at), refusal),
+        ledger.Step(_CLOSE_COUPON, (redemption,), refusal),
+    ]
 
 
-async def open_holds(redemption: UUID, *, refusal: str) -> dict[UUID, ledger.Pending]:
-    """What an open redemption holds, never nothing: its price at least. Raises Refused when it is closed meanwhile.
+async def released(redemptions: Sequence[UUID], *, as_status: str, at: datetime, refusal: str,
+                   key: ledger.IdempotencyKey | None = None) -> list[ledger.Group]:  # fmt: skip
+    """The groups that close open redemptions and give back everything they hold.
 
-    Without this, a redemption that is verified and reversed between two reads could be closed with no leg at all.
+    One that holds nothing is closed already, and left out: it may be verified and reversed between two reads, and would
+    be closed without giving back what it holds by then.
     """
-    holds = await ledger.holds_of(redemption)
-    if not holds:
-        raise Refused(refusal)
-    return holds
+    return [
+        ledger.Group(
+            legs=[ledger.Release(pending=hold, refusal=refusal) for hold in holds],
+            at=at,
+            changes=closed(redemption, as_status=as_status, at=at, refusal=refusal),
+            key=key,
+            answer={"id": str(redemption), "status": as_status},
+        )
+        for redemption, holds in (await ledger.holds_of(redemptions)).items()
+    ]
 
 
 async def token_of(*, resident: UUID, redemption: UUID) -> Token:

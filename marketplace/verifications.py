@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from marketplace import clock, db, ledger
 from marketplace.chart import payable
 from marketplace.coupons import is_fresh, normal_code, parse_token
-from marketplace.errors import NotFound, Refused
+from marketplace.errors import ChutanError, NotFound, Refused
 from marketplace.ids import new_id
 from marketplace.offers.terms import discount_fen, require_usable, terms_from
-from marketplace.redemptions import CLOSED_AS, REVERSAL_WINDOW, consumed, open_holds
+from marketplace.redemptions import CLOSED_AS, REVERSAL_WINDOW, answered_before, closed, consumed
 
 _SHOWN = """
     SELECT r.id, r.resident, r.offer, r.offer_version, r.publisher, r.status, r.price_g,
@@ -38,16 +38,19 @@ async def verify(
     Refused `coupon_already_used` (with when and where), `coupon_cancelled`, `coupon_expired`, `wrong_store`,
     `outside_hours`, `minimum_bill_not_met`; Invalid when a bill is needed.
     """
-    if key is not None and (earlier := await ledger.answered(key)) is not None:
-        return dict(earlier.answer)
     try:
         return await _verify(till, code, token, bill_fen, key)
-    except Refused as refusal:
-        if key is not None and (earlier := await ledger.answered(key)) is not None:  # a twin was quicker
+    except ChutanError as refusal:
+        if key is not None and (earlier := await ledger.answered(key)) is not None:
             return dict(earlier.answer)
-        if refusal.code == "coupon_already_used":  # somebody else was: say what became of the coupon
+        if refusal.code == "coupon_already_used":  # somebody else was quicker: say what became of the coupon
             await _refuse_closed(await _shown(till, code, token, fresh=False))
         raise
+
+
+_VERIFICATION: Final = ledger.Relation(
+    "verification", ("id", "redemption", "store", "till", "bill_fen", "discount_fen", "verified_at"), rank=2
+)
 
 
 async def _verify(
@@ -65,8 +68,10 @@ async def _verify(
     require_usable(terms, bill_fen=bill_fen, at=now)
     given_fen = discount_fen(terms, bill_fen)
 
+    holds = (await ledger.holds_of([shown["id"]])).get(shown["id"])
+    if holds is None:
+        raise Refused("coupon_already_used")
     verification = new_id()
-    holds = await open_holds(shown["id"], refusal="coupon_already_used")
     answer = {
         "id": str(verification),
         "redemption_id": str(shown["id"]),
@@ -77,24 +82,12 @@ async def _verify(
     group = ledger.Group(
         legs=[_captured(hold, pending, shown["publisher"], given_fen) for hold, pending in holds.items()],
         at=now,
-        effects=[
-            ledger.Effect(
-                "UPDATE redemption SET status = 'verified', closed_at = $2 WHERE id = $1 AND status = 'issued'",
-                (shown["id"], now),
-                "coupon_already_used",
-            ),
-            ledger.Effect(
-                "UPDATE coupon SET open = false WHERE redemption = $1 AND open", (shown["id"],), "coupon_already_used"
-            ),
-            ledger.Effect(
-                """INSERT INTO verification (id, redemption, store, till, bill_fen, discount_fen, verified_at)
-                   VALUES ($1, $2, $3, $4, $5, $6, $7)""",
-                (verification, shown["id"], shown["store"], till, bill_fen, given_fen, now),
-                "coupon_already_used",
-            ),
+        inserts=[
+            ledger.Insert(_VERIFICATION, (verification, shown["id"], shown["store"], till, bill_fen, given_fen, now)),
             consumed(shown["id"], resident=shown["resident"], publisher=shown["publisher"], amount_g=shown["price_g"],
                      at=now, settle_after=now + REVERSAL_WINDOW),
         ],
+        changes=closed(shown["id"], as_status="verified", at=now, refusal="coupon_already_used"),
         key=key,
         answer=answer,
     )  # fmt: skip
@@ -161,31 +154,46 @@ async def reverse(*, till: UUID, verification: UUID, key: ledger.IdempotencyKey 
     )  # fmt: skip
     if row is None:
         raise NotFound
-    if key is not None and (earlier := await ledger.answered(key)) is not None:
-        return dict(earlier.answer)
+    try:
+        return dict(await ledger.submit(await _reversed(row, key)))
+    except Refused as refusal:
+        return await answered_before(key, otherwise=refusal)
+
+
+_REOPEN: Final = """
+    UPDATE redemption r SET status = 'issued', closed_at = NULL
+    FROM unnest($1::uuid[]) WITH ORDINALITY AS g (id, n)
+    WHERE r.id = g.id AND r.status = 'verified' RETURNING g.n"""
+_REOPEN_COUPON: Final = """
+    UPDATE coupon c SET open = true FROM unnest($1::uuid[]) WITH ORDINALITY AS g (redemption, n)
+    WHERE c.redemption = g.redemption AND NOT c.open RETURNING g.n"""
+_REVERSE: Final = """
+    UPDATE verification v SET reversed_at = g.at
+    FROM unnest($1::uuid[], $2::timestamptz[]) WITH ORDINALITY AS g (id, at, n)
+    WHERE v.id = g.id AND v.reversed_at IS NULL RETURNING g.n"""
+_UNCONSUME: Final = """
+    UPDATE consumption_record c SET state = 'reversed' FROM unnest($1::uuid[]) WITH ORDINALITY AS g (redemption, n)
+    WHERE c.redemption = g.redemption AND c.state = 'pending' RETURNING g.n"""
+
+
+async def _reversed(row: db.Row, key: ledger.IdempotencyKey | None) -> ledger.Group:
+    """The group that undoes a verification. Raises Refused."""
     now = clock.now()
     if row["reversed_at"] is not None:
         raise Refused("already_reversed")
     if now >= row["verified_at"] + REVERSAL_WINDOW:
         raise Refused("reversal_window_closed")
-    group = ledger.Group(
+    return ledger.Group(
         legs=await ledger.undo_and_hold(row["redemption"], at=row["verified_at"], until=row["expires_at"],
                                         refusal="already_reversed", refusal_hold="budget_exhausted"),
         at=now,
-        effects=[
-            ledger.Effect("UPDATE verification SET reversed_at = $2 WHERE id = $1 AND reversed_at IS NULL",
-                          (verification, now), "already_reversed"),
-            ledger.Effect("UPDATE consumption_record SET state = 'reversed' "
-                          "WHERE redemption = $1 AND state = 'pending'",
-                          (row["redemption"],), "reversal_window_closed"),
-            ledger.Effect("UPDATE redemption SET status = 'issued', closed_at = NULL "
-                          "WHERE id = $1 AND status = 'verified'",
-                          (row["redemption"],), "already_reversed"),
-            ledger.Effect("UPDATE coupon SET open = true WHERE redemption = $1 AND NOT open", (row["redemption"],),
-                          "already_reversed"),
+        changes=[
+            ledger.Step(_REVERSE, (row["id"], now), "already_reversed"),
+            ledger.Step(_UNCONSUME, (row["redemption"],), "reversal_window_closed"),
+            ledger.Step(_REOPEN, (row["redemption"],), "already_reversed"),
+            ledger.Step(_REOPEN_COUPON, (row["redemption"],), "already_reversed"),
         ],
         key=key,
-        answer={"id": str(verification), "redemption_id": str(row["redemption"]), "status": "reversed",
+        answer={"id": str(row["id"]), "redemption_id": str(row["redemption"]), "status": "reversed",
                 "reversed_at": now.isoformat().replace("+00:00", "Z")},
     )  # fmt: skip
-    return dict(await ledger.submit(group))

@@ -8,35 +8,51 @@ PostgreSQL. The ledger knows nothing of residents or offers. Its invariants, hel
 - an unlimited account has no balance of its own, so that nothing global is ever locked;
 - a group happens whole or not at all; an idempotency key has one effect.
 
-`submit` is the interface for one group in its own transaction; `apply` takes many inside a transaction that is open.
+`submit` is the interface for one group in its own right, `submit_all` for several; in a server both go out in batches
+(`batching`). `apply` takes many inside a transaction that is open.
 """
 
-from marketplace.ledger.accounts import Account, Balance, account, balances, lock, open_accounts
-from marketplace.ledger.groups import Effect, Group, Hold, IdempotencyKey, Leg, Post, Release, Transfer
-from marketplace.ledger.journal import Answered, answered, apply, holds_of, remember, submit, undo_and_hold
-from marketplace.ledger.judging import Pending
+from marketplace.ledger.accounts import Account, Balance, account, balances, open_and_lock
+from marketplace.ledger.groups import (
+    Group,
+    Hold,
+    IdempotencyKey,
+    Insert,
+    Leg,
+    Pending,
+    Post,
+    Relation,
+    Release,
+    Step,
+    Transfer,
+)
+from marketplace.ledger.journal import Answered, answered, apply, holds_of, remember, undo_and_hold
+from marketplace.ledger.submission import batching, submit, submit_all
 
 __all__ = [
     "Account",
     "Answered",
     "Balance",
-    "Effect",
     "Group",
     "Hold",
     "IdempotencyKey",
+    "Insert",
     "Leg",
     "Pending",
     "Post",
+    "Relation",
     "Release",
+    "Step",
     "Transfer",
     "account",
     "answered",
     "apply",
     "balances",
+    "batching",
     "holds_of",
-    "lock",
-    "open_accounts",
+    "open_and_lock",
     "remember",
     "submit",
+    "submit_all",
     "undo_and_hold",
 ]

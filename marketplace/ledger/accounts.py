@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
 from typing import Literal
 from uuid import UUID
+
+import msgspec
 
 from marketplace import db
 from marketplace.ids import derived_id
@@ -13,8 +14,7 @@ from marketplace.ids import derived_id
 Asset = Literal["CO2E_G", "CNY_FEN", "UNIT"]
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(msgspec.Struct, frozen=True):
     """One side of a transfer.
 
     A `limited` account carries balances, is locked when it moves and may not be overdrawn; any other has none.
@@ -34,8 +34,7 @@ def account(
     return Account(derived_id(asset, code, f"{owner or ''}{scope}"), asset, code, owner, limited)
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
+class Balance(msgspec.Struct, frozen=True):
     """The four running totals of a limited account, in its asset's unit."""
 
     debits_pending: int = 0
@@ -56,45 +55,30 @@ class Balance:
     def moved(self, *, debits_pending: int = 0, debits_posted: int = 0, credits_pending: int = 0,
               credits_posted: int = 0) -> Balance:  # fmt: skip
         """The balance after a further movement."""
-        return replace(
-            self,
-            debits_pending=self.debits_pending + debits_pending,
-            debits_posted=self.debits_posted + debits_posted,
-            credits_pending=self.credits_pending + credits_pending,
-            credits_posted=self.credits_posted + credits_posted,
+        return Balance(
+            self.debits_pending + debits_pending,
+            self.debits_posted + debits_posted,
+            self.credits_pending + credits_pending,
+            self.credits_posted + credits_posted,
         )
 
 
-async def open_accounts(accounts: Iterable[Account]) -> None:
-    """Make the accounts that do not exist yet; rows are inserted in id order, so that two callers cannot deadlock."""
-    wanted = sorted({account.id: account for account in accounts}.values(), key=lambda account: account.id)
-    known = {
-        row["id"]
-        for row in await db.fetch("SELECT id FROM ledger_account WHERE id = ANY($1)", [a.id for a in wanted])
-    }
-    missing = [account for account in wanted if account.id not in known]
-    if not missing:
-        return
-    await db.execute(
-        """INSERT INTO ledger_account (id, asset, code, owner, limited)
-           SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::boolean[])
-           ON CONFLICT (id) DO NOTHING""",
-        [account.id for account in missing],
-        [account.asset for account in missing],
-        [account.code for account in missing],
-        [account.owner for account in missing],
-        [account.limited for account in missing],
-    )
+async def open_and_lock(accounts: Iterable[Account], also: Collection[UUID] = ()) -> dict[UUID, Balance]:
+    """Make the accounts that do not exist yet, lock the limited ones, and read their balances. In an open transaction.
 
-
-async def lock(ids: Collection[UUID]) -> dict[UUID, Balance]:
-    """Lock the limited ones of these accounts in id order (the lock order of the house), and read their balances."""
+    `also` are accounts that exist. Rows are made and locked in id order, the lock order of the house.
+    """
+    wanted = list({account.id: account for account in accounts}.values())
     rows = await db.fetch(
-        """SELECT id, debits_pending, debits_posted, credits_pending, credits_posted
-           FROM ledger_account WHERE id = ANY($1) AND limited ORDER BY id FOR NO KEY UPDATE""",
-        list(ids),
+        "SELECT * FROM ledger_open_and_lock($1, $2, $3, $4, $5, $6)",
+        [account.id for account in wanted],
+        [account.asset for account in wanted],
+        [account.code for account in wanted],
+        [account.owner for account in wanted],
+        [account.limited for account in wanted],
+        list(also),
     )
-    return {row["id"]: _balance(row) for row in rows}
+    return {row[0]: Balance(row[1], row[2], row[3], row[4]) for row in rows}
 
 
 async def balances(ids: Collection[UUID]) -> dict[UUID, Balance]:
@@ -104,9 +88,5 @@ async def balances(ids: Collection[UUID]) -> dict[UUID, Balance]:
            FROM ledger_account WHERE id = ANY($1) AND limited""",
         list(ids),
     )
-    found = {row["id"]: _balance(row) for row in rows}
+    found = {row[0]: Balance(row[1], row[2], row[3], row[4]) for row in rows}
     return {account: found.get(account, Balance()) for account in ids}
-
-
-def _balance(row: db.Row) -> Balance:
-    return Balance(row["debits_pending"], row["debits_posted"], row["credits_pending"], row["credits_posted"])

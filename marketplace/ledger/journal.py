@@ -1,100 +1,108 @@
-"""Groups into the journal: keys first, then locks, then the judgement, then every row at once."""
+"""Groups into the journal: locks first, then the judgement, then every row at once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from marketplace import db
 from marketplace.errors import ChutanError, Refused
-from marketplace.ledger.accounts import Account, lock, open_accounts
-from marketplace.ledger.groups import Group, Hold, IdempotencyKey, Leg, Post, Release, Transfer
-from marketplace.ledger.judging import Entry, Pending, judge
+from marketplace.ledger.accounts import Account, Balance, open_and_lock
+from marketplace.ledger.groups import (
+    Entry,
+    Group,
+    Hold,
+    IdempotencyKey,
+    Insert,
+    Leg,
+    Pending,
+    Post,
+    Relation,
+    Release,
+    Step,
+    Transfer,
+)
+from marketplace.ledger.judging import judge
 
-_COLUMNS = ("id", "group_id", "debit", "credit", "amount", "kind", "phase", "pending_id", "expires_at",
+_JOURNAL = ("id", "group_id", "debit", "credit", "amount", "kind", "phase", "pending_id", "expires_at",
             "credit_limit", "subject", "created_at")  # fmt: skip
 
-
-async def submit(group: Group) -> Any:
-    """Make `group` happen, once per key, in a transaction of its own; answers its stored answer.
-
-    A repeat of the same request answers what the first one was answered. Raises Refused with the code of the leg or
-    effect that stood in the way, or `idempotency_key_reused`; then nothing has happened.
-    """
-    async with db.transaction():
-        if group.key is not None and not await remember(group.key, group.answer, at=group.at):
-            first = await answered(group.key)
-            if first is None:
-                raise Refused("idempotency_in_flight")
-            return first.answer
-        outcome = (await apply([group]))[0]
-        if outcome is not None:
-            raise outcome
-        return group.answer
+Places = dict[int, ChutanError]
 
 
-async def apply(groups: Sequence[Group]) -> list[ChutanError | None]:
-    """Judge `groups` in order and write those that can happen, inside the open transaction.
+class Spoilt(Exception):
+    """Groups that turned out to be impossible while they were written: the transaction is to be done without them."""
 
-    Answers, for each, None or why it was refused; a refused group leaves no trace. A group with effects that fails
-    in one of them raises, as its transaction is spoilt.
-    """
-    transfers = [leg for group in groups for leg in group.legs if isinstance(leg, Transfer)]
-    await open_accounts([account for leg in transfers for account in (leg.debit, leg.credit)])
-    holds = await _holds(groups)
-    ids = {leg.debit.id for leg in transfers} | {leg.credit.id for leg in transfers}
-    ids |= {hold.debit for hold in holds.values()} | {hold.credit for hold in holds.values()}
-    balances = await lock(ids)
-    resolved = await _resolved(holds)
-
-    outcomes: list[ChutanError | None] = []
-    entries: list[tuple[Group, Entry]] = []
-    for group in groups:
-        try:
-            judged = judge(group, balances, holds, resolved)
-        except Refused as refusal:
-            outcomes.append(refusal)
-            continue
-        outcomes.append(None)
-        entries += [(group, entry) for entry in judged]
-    await _write(entries)
-    for group, outcome in zip(groups, outcomes, strict=True):
-        if outcome is None:
-            await _take_effect(group)
-    return outcomes
-
-
-async def holds_of(subject: UUID) -> dict[UUID, Pending]:
-    """The holds about `subject` that are still open, by id."""
-    rows = await db.fetch(
-        """SELECT p.id, p.debit, p.credit, p.amount, p.kind, p.subject, p.expires_at FROM ledger_transfer p
-           WHERE p.subject = $1 AND p.phase = 'pending'
-             AND NOT EXISTS (SELECT 1 FROM ledger_transfer r WHERE r.pending_id = p.id)
-           ORDER BY p.id""",
-        subject,
-    )
-    return {row["id"]: _pending(row) for row in rows}
+    def __init__(self, refusals: Places) -> None:
+        super().__init__(refusals)
+        self.refusals = refusals
 
 
 class Answered(NamedTuple):
-    """What an earlier request with the same key was answered."""
+    """What a request was answered, now or when it was made first."""
 
     answer: Any
 
 
+Outcome = Answered | ChutanError
+
+
+async def apply(groups: Sequence[Group], refused: Mapping[int, ChutanError] | None = None) -> list[Outcome]:
+    """Judge `groups` in order and write those that can happen, inside the open transaction.
+
+    Answers, for each, its answer (that of the first request with its key) or why it was refused; a refused group leaves
+    no trace. `refused` are places known to be impossible. Raises Spoilt when a change fails after its group was judged.
+    """
+    outcomes: dict[int, Outcome] = dict(refused or {})
+    holds = await _holds(groups)
+    balances = await _locked(groups, holds)
+    outcomes |= await _answered([(n, group) for n, group in enumerate(groups) if n not in outcomes])
+    open_groups = [(n, group) for n, group in enumerate(groups) if n not in outcomes]
+    outcomes |= await _fall_short([(n, step) for n, group in open_groups for step in group.requires])
+    resolved = await _resolved(holds)
+
+    entries: list[tuple[Group, Entry]] = []
+    taken: list[tuple[int, Group]] = []
+    for n, group in open_groups:
+        if n in outcomes:
+            continue
+        try:
+            entries += [(group, entry) for entry in judge(group, balances, holds, resolved)]
+        except Refused as refusal:
+            outcomes[n] = refusal
+        else:
+            outcomes[n] = Answered(group.answer)
+            taken.append((n, group))
+    await _write(entries)
+    await _take_effect(taken)
+    return [outcomes[n] for n in range(len(groups))]
+
+
+# ---------------------------------------------------------------- what is there
+async def holds_of(subjects: Collection[UUID]) -> dict[UUID, dict[UUID, Pending]]:
+    """The holds about each of `subjects` that are still open, by id; subjects without one are left out."""
+    rows = await db.fetch(
+        """SELECT p.id, p.debit, p.credit, p.amount, p.kind, p.subject, p.expires_at FROM ledger_transfer p
+           WHERE p.subject = ANY($1) AND p.phase = 'pending'
+             AND NOT EXISTS (SELECT 1 FROM ledger_transfer r WHERE r.pending_id = p.id)
+           ORDER BY p.id""",
+        list(subjects),
+    )
+    holds: dict[UUID, dict[UUID, Pending]] = {}
+    for row in rows:
+        holds.setdefault(row["subject"], {})[row["id"]] = _pending(row)
+    return holds
+
+
 async def answered(key: IdempotencyKey) -> Answered | None:
     """The answer that this request got before, if it did. Raises Refused `idempotency_key_reused` for another one's."""
-    row = await db.fetch_row(
-        "SELECT request_hash, answer FROM idempotency WHERE principal = $1 AND operation = $2 AND key = $3",
-        key.principal, key.operation, key.key,
-    )  # fmt: skip
-    if row is None:
+    outcome = (await _known([key])).get((key.principal, key.operation, key.key))
+    if outcome is None:
         return None
-    if row["request_hash"] != key.request_hash:
-        raise Refused("idempotency_key_reused")
-    return Answered(row["answer"])
+    return _same_request(key, outcome)
 
 
 async def remember(key: IdempotencyKey, answer: Any, *, at: datetime) -> bool:
@@ -102,11 +110,7 @@ async def remember(key: IdempotencyKey, answer: Any, *, at: datetime) -> bool:
 
     A twin that is under way is waited for.
     """
-    return bool(await db.execute(
-        """INSERT INTO idempotency (principal, operation, key, request_hash, answer, created_at)
-           VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING""",
-        key.principal, key.operation, key.key, key.request_hash, answer, at,
-    ))  # fmt: skip
+    return not await _unremembered([(0, key, answer, at)])
 
 
 async def undo_and_hold(
@@ -152,7 +156,14 @@ async def _holds(groups: Sequence[Group]) -> dict[UUID, Pending]:
     return {row["id"]: _pending(row) for row in rows}
 
 
-async def _resolved(holds: dict[UUID, Pending]) -> set[UUID]:
+async def _locked(groups: Sequence[Group], holds: Mapping[UUID, Pending]) -> dict[UUID, Balance]:
+    """The limited accounts that `groups` move, locked, with their balances."""
+    moved = [leg for group in groups for leg in group.legs if isinstance(leg, Transfer)]
+    held = {hold.debit for hold in holds.values()} | {hold.credit for hold in holds.values()}
+    return await open_and_lock([account for leg in moved for account in (leg.debit, leg.credit)], held)
+
+
+async def _resolved(holds: Mapping[UUID, Pending]) -> set[UUID]:
     """Which of `holds` are resolved already; read after their accounts were locked."""
     if not holds:
         return set()
@@ -160,10 +171,45 @@ async def _resolved(holds: dict[UUID, Pending]) -> set[UUID]:
     return {row["pending_id"] for row in rows}
 
 
+async def _answered(groups: Sequence[tuple[int, Group]]) -> dict[int, Outcome]:
+    """Those of `groups` that were answered before, or whose key another request has used."""
+    keyed = [(n, group.key) for n, group in groups if group.key is not None]
+    known = await _known([key for _, key in keyed])
+    found: dict[int, Outcome] = {}
+    for n, key in keyed:
+        outcome = known.get((key.principal, key.operation, key.key))
+        if outcome is not None:
+            try:
+                found[n] = _same_request(key, outcome)
+            except Refused as reused:
+                found[n] = reused
+    return found
+
+
+async def _known(keys: Sequence[IdempotencyKey]) -> dict[tuple[str, str, str], tuple[bytes, Any]]:
+    if not keys:
+        return {}
+    rows = await db.fetch(
+        """SELECT i.principal, i.operation, i.key, i.request_hash, i.answer
+           FROM unnest($1::text[], $2::text[], $3::text[]) AS k (principal, operation, key)
+           JOIN idempotency i USING (principal, operation, key)""",
+        [key.principal for key in keys], [key.operation for key in keys], [key.key for key in keys],
+    )  # fmt: skip
+    return {(row[0], row[1], row[2]): (row[3], row[4]) for row in rows}
+
+
+def _same_request(key: IdempotencyKey, known: tuple[bytes, Any]) -> Answered:
+    request_hash, answer = known
+    if request_hash != key.request_hash:
+        raise Refused("idempotency_key_reused")
+    return Answered(answer)
+
+
+# ---------------------------------------------------------------- what is written
 async def _write(entries: Sequence[tuple[Group, Entry]]) -> None:
     await db.insert_many(
         "ledger_transfer",
-        _COLUMNS,
+        _JOURNAL,
         [
             (e.id, group.id, e.debit, e.credit, e.amount, e.kind, e.phase, e.pending_id, e.expires_at,
              e.credit_limit, e.subject, group.at)
@@ -172,10 +218,61 @@ async def _write(entries: Sequence[tuple[Group, Entry]]) -> None:
     )  # fmt: skip
 
 
-async def _take_effect(group: Group) -> None:
-    for effect in group.effects:
-        if await db.execute(effect.sql, *effect.arguments) != effect.rows:
-            raise Refused(effect.refusal)
+async def _take_effect(groups: Sequence[tuple[int, Group]]) -> None:
+    """Write what belongs to `groups`, and their keys with their answers. Raises Spoilt."""
+    for relation, rows in _by_relation(insert for _, group in groups for insert in group.inserts):
+        await db.insert_many(relation.name, relation.columns, rows)
+    spoilt = await _fall_short([(n, step) for n, group in groups for step in group.changes])
+    keyed = [(n, group.key, group.answer, group.at) for n, group in groups if group.key is not None]
+    for n in await _unremembered(keyed):
+        spoilt.setdefault(n, Refused("idempotency_in_flight"))
+    if spoilt:
+        raise Spoilt(spoilt)
+
+
+def _by_relation(inserts: Iterable[Insert]) -> list[tuple[Relation, list[tuple[Any, ...]]]]:
+    rows: dict[Relation, list[tuple[Any, ...]]] = {}
+    for insert in inserts:
+        rows.setdefault(insert.into, []).append(insert.values)
+    return [(relation, rows[relation]) for relation in sorted(rows, key=attrgetter("rank"))]
+
+
+async def _fall_short(steps: Sequence[tuple[int, Step]]) -> Places:
+    """Run `steps`, all with the same statement at once; answers the places of the groups where one did not succeed."""
+    by_statement: dict[str, list[tuple[int, Step]]] = {}
+    for n, step in steps:
+        by_statement.setdefault(step.sql, []).append((n, step))
+    refusals: Places = {}
+    for sql, placed in by_statement.items():
+        arrays = [list(values) for values in zip(*(step.values for _, step in placed), strict=True)]
+        succeeded = {row[0] for row in await db.fetch(sql, *arrays)}
+        for number, (n, step) in enumerate(placed, start=1):
+            if number not in succeeded:
+                refusals.setdefault(n, Refused(step.refusal))
+    return refusals
+
+
+async def _unremembered(keyed: Sequence[tuple[int, IdempotencyKey, Any, datetime]]) -> set[int]:
+    """Store answers under their keys; answers the places whose key another request has stored first."""
+    if not keyed:
+        return set()
+    rows = await db.fetch(
+        """INSERT INTO idempotency (principal, operation, key, request_hash, answer, created_at)
+           SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::json[], $6::timestamptz[])
+           ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING RETURNING principal, operation, key""",
+        [key.principal for _, key, _, _ in keyed], [key.operation for _, key, _, _ in keyed],
+        [key.key for _, key, _, _ in keyed], [key.request_hash for _, key, _, _ in keyed],
+        [answer for _, _, answer, _ in keyed], [at for *_, at in keyed],
+    )  # fmt: skip
+    left = {(row[0], row[1], row[2]) for row in rows}
+    lost = set()
+    for n, key, _, _ in keyed:
+        name = (key.principal, key.operation, key.key)
+        if name in left:
+            left.remove(name)  # of twins in one batch, the first has it
+        else:
+            lost.add(n)
+    return lost
 
 
 def _pending(row: db.Row) -> Pending:

@@ -4,44 +4,15 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
 from marketplace.errors import Refused
 from marketplace.ledger.accounts import Balance
-from marketplace.ledger.groups import Group, Hold, Leg, Post, Release, Transfer
+from marketplace.ledger.groups import Entry, Group, Hold, Leg, Pending, Post, Release, Transfer
 
 MAX_AMOUNT = 2**53  # far above any real amount, far below the limit of the column
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """A hold as it is stored."""
-
-    debit: UUID
-    credit: UUID
-    amount: int
-    kind: str
-    subject: UUID | None
-    expires_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A row of the journal, to be written."""
-
-    id: UUID
-    debit: UUID
-    credit: UUID
-    amount: int
-    kind: str
-    phase: Literal["posted", "pending", "post", "void"]
-    pending_id: UUID | None = None
-    expires_at: datetime | None = None
-    credit_limit: int | None = None
-    subject: UUID | None = None
 
 
 def judge(group: Group, balances: MutableMapping[UUID, Balance], holds: Mapping[UUID, Pending],

@@ -21,6 +21,7 @@ from marketplace.offers.terms import Change, Terms, capture, changed, check_whol
 from marketplace.offers.view import OfferView, Record
 
 MAX_REASON_LENGTH = 500
+MAX_KEPT_TERMS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,17 +142,34 @@ async def reject(*, offer: UUID, reason: str, actor: str) -> OfferView:
 async def live_terms(offer: UUID) -> LiveOffer:
     """The terms in force of an offer that can be redeemed now; its stock is the ledger's to judge.
 
+    They may be a moment old: a redemption requires that they still are in force, and forgets them if they are not.
     Raises NotFound for what residents never saw; Refused `offer_not_started`, `offer_ended`, `offer_not_live`.
     """
-    row = await db.fetch_row(f"{view.SELECT_OFFERS} WHERE o.id = $1 AND o.status = ANY($2)", offer, PUBLIC)
-    if row is None:
-        raise NotFound
-    record = view.record(row)
+    record = _in_force.get(offer)
+    if record is None or record.shown(clock.now()) != "live":
+        record = _in_force[offer] = await _public(offer)
+        if len(_in_force) > MAX_KEPT_TERMS:
+            del _in_force[next(iter(_in_force))]
     shown = record.shown(clock.now())
     refusal = {"approved": "offer_not_started", "ended": "offer_ended", "paused": "offer_not_live"}.get(shown)
     if refusal is not None:
         raise Refused(refusal, starts_at=record.terms.starts_at, ends_at=record.terms.ends_at)
     return LiveOffer(record.id, record.version, record.publisher.id, record.terms, shown)
+
+
+_in_force: dict[UUID, Record] = {}
+
+
+def forget_terms(offer: UUID) -> None:
+    """They turned out to be in force no more: the next one asks afresh."""
+    _in_force.pop(offer, None)
+
+
+async def _public(offer: UUID) -> Record:
+    row = await db.fetch_row(f"{view.SELECT_OFFERS} WHERE o.id = $1 AND o.status = ANY($2)", offer, PUBLIC)
+    if row is None:
+        raise NotFound
+    return view.record(row)
 
 
 async def terms_of(version: UUID) -> Terms:
@@ -208,6 +226,7 @@ async def _whole(
 
 
 async def _set_terms(offer: UUID, terms: Terms, *, actor: str) -> None:
+    forget_terms(offer)
     await db.execute(
         """UPDATE offer SET version = version + 1, title = $2, kind = $3, starts_at = $4, ends_at = $5
            WHERE id = $1""",
@@ -225,6 +244,7 @@ async def _keep_version(offer: UUID, terms: Terms, *, actor: str) -> None:
 
 
 async def _move(offer: UUID, to: Status, *, event: str, actor: str, reason: str | None = None) -> OfferView:
+    forget_terms(offer)
     await db.execute("UPDATE offer SET status = $2, reason = $3 WHERE id = $1", offer, to, reason)
     await _keep_event(offer, event, actor=actor, reason=reason)
     return await _shown(offer)

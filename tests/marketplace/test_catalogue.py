@@ -52,7 +52,7 @@ async def sell(offer: UUID, resident: UUID, units: int = 1) -> None:
     """Move the counters as redemptions do."""
     counters = [chart.stock(offer), chart.uses(offer, resident)]
     async with db.transaction():
-        await ledger.open_accounts([*counters, chart.UNITS])
+        await ledger.open_and_lock([*counters, chart.UNITS])
         await db.insert_many(
             "ledger_transfer",
             ("id", "group_id", "debit", "credit", "amount", "kind", "phase", "created_at"),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Sequence
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from marketplace import chart, db
+from marketplace import chart, db, ledger
 from marketplace.registry import EmbeddedRegistry
 from marketplace.settlement import settle
 from tests.builders import (
@@ -172,18 +173,12 @@ async def unlocked(monkeypatch: pytest.MonkeyPatch, racers: int) -> None:
 
     everybody = asyncio.Barrier(racers)
 
-    async def read(ids: Sequence[Any]) -> dict[Any, Any]:
-        found = await balances(ids)
-        limited = {
-            row["id"]
-            for row in await db.fetch(
-                "SELECT id FROM ledger_account WHERE id = ANY($1) AND limited", list(ids)
-            )
-        }
+    async def read(accounts: Iterable[ledger.Account], also: Collection[UUID]) -> dict[UUID, ledger.Balance]:
+        found = await balances([*also, *(account.id for account in accounts if account.limited)])
         await asyncio.wait_for(everybody.wait(), timeout=5)
-        return {account: found[account] for account in limited}
+        return found
 
-    monkeypatch.setattr(journal, "lock", read)
+    monkeypatch.setattr(journal, "open_and_lock", read)
 
 
 async def test_without_the_lock_the_database_alone_still_sells_the_last_unit_once(
