@@ -47,6 +47,7 @@ from marketplace.registry import EmbeddedRegistry, Registry
 from marketplace.residents import linked
 from marketplace.settings import Settings, SettingsError, load_settings
 from merchants import demonstration as shops
+from web import hot
 from web.api import HANDLERS
 from web.factory import Lifespan, configure_logging, create_web
 from web.pages import error_page, page_handlers
@@ -127,14 +128,17 @@ def create_app(settings: Settings, url: str) -> Litestar:
 
 def wired(settings: Settings, *, lifespan: Sequence[Lifespan] = ()) -> Litestar:
     """The application on whatever database is open: the one place where ports meet their adapters."""
-    return create_web(
+    eligibility = RuleEligibility()
+    app = create_web(
         settings,
         handlers=[*HANDLERS, *page_handlers()],
         lifespan=lifespan,
         error_page=error_page,
         csrf_secret=forms_secret(settings.home),
-        dependencies={"eligibility": _the(RuleEligibility()), "registry": _the(EmbeddedRegistry())},
+        dependencies={"eligibility": _the(eligibility), "registry": _the(EmbeddedRegistry())},
     )
+    hot.install(app, eligibility=eligibility)
+    return app
 
 
 def forms_secret(home: Path) -> str:

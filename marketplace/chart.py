@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -14,12 +15,16 @@ EXPIRED: Final = account("CO2E_G", "expired")
 FUNDERS: Final = account("CNY_FEN", "funders")
 UNITS: Final = account("UNIT", "units")  # the other side of every counter
 
+_kept = lru_cache(maxsize=2**16)  # accounts follow from their owner: they are worked out once
 
+
+@_kept
 def wallet(resident: UUID) -> Account:
     """A resident's grams."""
     return account("CO2E_G", "wallet", resident, limited=True)
 
 
+@_kept
 def stock(offer: UUID) -> Account:
     """Counts the units of an offer that are sold or held; its cap is the stock of the terms in force."""
     return account("UNIT", "stock", offer, limited=True)
@@ -30,11 +35,13 @@ def uses(offer: UUID, resident: UUID) -> Account:
     return account("UNIT", "uses", offer, limited=True, scope=f":{resident}")
 
 
+@_kept
 def budget(campaign: UUID) -> Account:
     """What a campaign may still spend, in fen."""
     return account("CNY_FEN", "budget", campaign, limited=True)
 
 
+@_kept
 def payable(publisher: UUID) -> Account:
     """What is owed to a publisher for discounts that others fund, in fen."""
     return account("CNY_FEN", "payable", publisher)

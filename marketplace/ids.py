@@ -1,19 +1,28 @@
-"""Identifiers: UUIDs of version 7 (RFC 9562), which sort by the time they were made."""
+"""Identifiers: UUIDs of version 7 (RFC 9562), which sort by the time they were made.
+
+They are of asyncpg's class, a `uuid.UUID` written in C: several times quicker to make, to compare and to store.
+"""
 
 from __future__ import annotations
 
-from uuid import UUID, uuid5
+import hashlib
+from uuid import UUID
 
 import uuid_utils
+from asyncpg.pgproto import pgproto
 
-_ACCOUNTS = UUID("6f0f3f0e-6a0c-5a5e-9c53-0f9d7f2b1c11")
+_ACCOUNTS = UUID("6f0f3f0e-6a0c-5a5e-9c53-0f9d7f2b1c11").bytes
 
 
 def new_id() -> UUID:
     """A new identifier, later than every earlier one of this process."""
-    return UUID(int=uuid_utils.uuid7().int)
+    return pgproto.UUID(uuid_utils.uuid7().bytes)
 
 
 def derived_id(*parts: object) -> UUID:
-    """The one identifier that `parts` stand for, the same everywhere and always (UUID version 5)."""
-    return uuid5(_ACCOUNTS, "/".join(map(str, parts)))
+    """The one identifier that `parts` stand for, the same everywhere and always (UUID version 5, RFC 9562 5.5)."""
+    named = _ACCOUNTS + "/".join(map(str, parts)).encode()
+    digest = bytearray(hashlib.sha1(named, usedforsecurity=False).digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x50
+    digest[8] = digest[8] & 0x3F | 0x80
+    return pgproto.UUID(bytes(digest))

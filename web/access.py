@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Request
+from litestar.datastructures import State
 from litestar.di import Provide
 
 from marketplace import db
@@ -65,8 +66,11 @@ class Bank(msgspec.Struct, frozen=True):
 def bearer_token(request: AnyRequest) -> str | None:
     """The token of the `Authorization` header, else of the session cookie; None when there is neither."""
     header = request.headers.get("authorization")
-    if header is None:
-        return session_token(request)
+    return session_token(request) if header is None else token_in(header)
+
+
+def token_in(header: str) -> str:
+    """The token of an `Authorization` header; empty, and so nobody's, when it is of another scheme."""
     scheme, _, token = header.partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
 
@@ -87,13 +91,16 @@ async def caller(request: AnyRequest) -> Principal | None:
 
 async def _found(request: AnyRequest) -> Principal | None:
     token = bearer_token(request)
-    if token is None:
-        return None
-    store: EphemeralStore = request.app.state.store
+    return None if token is None else await holder(token, request.app.state)
+
+
+async def holder(token: str, state: State) -> Principal:
+    """Whose token it is; the call is counted against their limit. Raises as `caller`."""
+    store: EphemeralStore = state.store
     principal = await principal_of(token, store=store)
     if principal is None:
         raise Refused("unauthenticated")
-    throttle: Throttle = request.app.state.throttle
+    throttle: Throttle = state.throttle
     await throttle.count_call(principal)
     return principal
 
@@ -180,5 +187,7 @@ __all__ = [
     "Till",
     "bearer_token",
     "caller",
+    "holder",
     "required",
+    "token_in",
 ]

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
 import httpx
+import msgspec
 import structlog
 from litestar import Litestar
 from litestar.config.compression import CompressionConfig
@@ -172,8 +173,16 @@ def configure_logging(*, json: bool) -> None:
 
 def _rendering(json: bool) -> Iterable[Any]:
     if json:
-        return (structlog.processors.format_exc_info, _masked_text, structlog.processors.JSONRenderer())
+        return (
+            structlog.processors.format_exc_info,
+            _masked_text,
+            structlog.processors.JSONRenderer(serializer=_as_json),
+        )
     return (structlog.dev.ConsoleRenderer(),)
+
+
+def _as_json(event: structlog.typing.EventDict, **_: Any) -> str:
+    return msgspec.json.encode(event, enc_hook=str).decode()
 
 
 def without_persons(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

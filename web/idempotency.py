@@ -10,6 +10,7 @@ import msgspec
 from litestar import Request
 
 from marketplace.errors import FieldError, Invalid, Refused
+from marketplace.identity.tokens import Principal
 from marketplace.ledger import IdempotencyKey
 from web.access import required
 
@@ -22,17 +23,24 @@ async def idempotency_key(request: Request[Any, Any, Any]) -> IdempotencyKey:
     Raises Refused (idempotency_key_missing; unauthenticated comes first), Invalid.
     """
     principal = await required(request)
-    keys = request.headers.getall("idempotency-key", [])
+    return key_of(
+        principal, request.headers.getall("idempotency-key", []), method=request.method, path=request.scope["path"],
+        template=request.scope.get("path_template") or request.scope["path"], body=await request.body(),
+    )  # fmt: skip
+
+
+def key_of(
+    principal: Principal, keys: list[str], *, method: str, path: str, template: str, body: bytes
+) -> IdempotencyKey:
+    """The key of a call to the route `template`, out of the headers' `keys`. Raises as `idempotency_key`."""
     if not keys:
         raise Refused("idempotency_key_missing")
     if len(keys) > 1 or _KEY.fullmatch(keys[0]) is None:
         raise Invalid(FieldError("Idempotency-Key", "invalid"))
     return IdempotencyKey(
-        principal=str(principal),
-        operation=f"{request.method} {request.scope.get('path_template') or request.scope['path']}",
-        key=keys[0],
-        request_hash=request_hash(request.method, request.scope["path"], await request.body()),
-    )
+        principal=str(principal), operation=f"{method} {template}", key=keys[0],
+        request_hash=request_hash(method, path, body),
+    )  # fmt: skip
 
 
 def request_hash(method: str, path: str, body: bytes) -> bytes:
@@ -49,4 +57,4 @@ def request_hash(method: str, path: str, body: bytes) -> bytes:
     ).digest()
 
 
-__all__ = ["idempotency_key", "request_hash"]
+__all__ = ["idempotency_key", "key_of", "request_hash"]

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 from litestar import Request
-from litestar.datastructures import MutableScopeHeaders, State
+from litestar.datastructures import State
 from litestar.enums import ScopeType
 from litestar.serialization import default_deserializer
 from litestar.types import ASGIApp, Empty, Message, Receive, Scope, Send
@@ -34,6 +34,9 @@ _SECURITY_HEADERS: Final = {
 }
 
 
+_HEADERS: Final = [(name.encode(), value.encode()) for name, value in _SECURITY_HEADERS.items()]
+
+
 def for_machines(path: str) -> bool:
     """Whether `path` is the API's and not a page."""
     return path.startswith(_MACHINES)
@@ -55,34 +58,37 @@ class StrictRequest(Request[Any, Any, State]):
     async def body(self) -> bytes:
         """The body; raises Invalid when it holds a NUL character, which no text column takes."""
         body = await super().body()
-        kind = self.headers.get("content-type", "")
-        if (b"%00" in body) if "form-urlencoded" in kind else _NUL_IN_JSON.search(body) is not None:
-            raise Invalid(FieldError("", "nul_character"))
+        refuse_nul(body, form="form-urlencoded" in self.headers.get("content-type", ""))
         return body
 
     async def json(self) -> Any:
         """The body as the handler's `data` type, decoded strictly. Raises Invalid."""
         if self._json is Empty:
-            self._json = self._connection_state.json = self._decoded(await self.body())
+            handler: Any = self.scope.get("route_handler")
+            field = getattr(handler, "parsed_data_field", None)
+            decoded = strictly(await self.body(), Any if field is None else field.annotation)
+            self._json = self._connection_state.json = decoded
         return self._json
 
-    def _decoded(self, body: bytes) -> Any:
-        handler: Any = self.scope.get("route_handler")
-        field = getattr(handler, "parsed_data_field", None)
-        try:
-            return msgspec.json.decode(
-                body or b"null",
-                type=Any if field is None else field.annotation,
-                dec_hook=default_deserializer,
-            )
-        except RecursionError as error:
-            raise Invalid(FieldError("", "too_deep")) from error
-        except UnicodeDecodeError as error:
-            raise Invalid(FieldError("", "not_utf8")) from error
-        except msgspec.ValidationError as error:
-            raise Invalid(field_error(str(error))) from error
-        except (msgspec.DecodeError, ValueError) as error:
-            raise Invalid(FieldError("", "not_json")) from error
+
+def refuse_nul(body: bytes, *, form: bool = False) -> None:
+    """Raises Invalid when `body`, a form or JSON, holds a NUL character."""
+    if (b"%00" in body) if form else _NUL_IN_JSON.search(body) is not None:
+        raise Invalid(FieldError("", "nul_character"))
+
+
+def strictly(body: bytes, as_type: Any) -> Any:
+    """JSON as a value of `as_type`, with nothing made to fit. Raises Invalid."""
+    try:
+        return msgspec.json.decode(body or b"null", type=as_type, dec_hook=default_deserializer)
+    except RecursionError as error:
+        raise Invalid(FieldError("", "too_deep")) from error
+    except UnicodeDecodeError as error:
+        raise Invalid(FieldError("", "not_utf8")) from error
+    except msgspec.ValidationError as error:
+        raise Invalid(field_error(str(error))) from error
+    except (msgspec.DecodeError, ValueError) as error:
+        raise Invalid(FieldError("", "not_json")) from error
 
 
 _AT: Final = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
@@ -120,14 +126,13 @@ async def finish(message: Message, scope: Scope) -> None:
     """Before an answer's first bytes: the headers that every one has, and one line in the log, without persons."""
     if message["type"] != "http.response.start" or scope["type"] != ScopeType.HTTP:
         return
-    headers = MutableScopeHeaders.from_message(message)
-    headers["x-request-id"] = request_id(scope)
-    for name, value in _SECURITY_HEADERS.items():
-        headers.setdefault(name, value)
+    given = {name for name, _ in message["headers"]}
+    added = [(b"x-request-id", request_id(scope).encode()), *_HEADERS]
     if scope["scheme"] == "https":
-        headers.setdefault("strict-transport-security", "max-age=31536000")
+        added.append((b"strict-transport-security", b"max-age=31536000"))
     if for_machines(scope["path"]):
-        headers.setdefault("cache-control", "no-store")
+        added.append((b"cache-control", b"no-store"))
+    message["headers"] = [*message["headers"], *(header for header in added if header[0] not in given)]
     _log.info(
         "request",
         request_id=request_id(scope),
@@ -156,6 +161,8 @@ __all__ = [
     "finish",
     "for_machines",
     "nul_refusing",
+    "refuse_nul",
     "request_id",
+    "strictly",
     "timed",
 ]

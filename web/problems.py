@@ -153,21 +153,26 @@ def _of_http(error: HTTPException) -> Problem:
 
 def render_problem(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """The answer to a failed request: a page where a person asked for one, else a problem document."""
-    problem = problem_of(error)
-    if problem.status >= 500 or not isinstance(error, ChutanError | HTTPException):
-        log = _log.exception if problem.code == "internal" else _log.warning
-        log("request_failed", code=problem.code, error=type(error).__qualname__, exc_info=error)
     language = preferred_language(request.headers.get("accept-language"))
-    words = _words(problem, language, request_id(request.scope))
+    problem, words = told(error, language=language, request=request_id(request.scope))
     page: ErrorPage | None = request.app.state.get("error_page")
     if page is not None and not for_machines(request.scope["path"]) and _wants_html(request):
         return page(request, words)
     return Response(
-        content=_document(problem, words, language),
+        content=document(problem, words, language),
         status_code=problem.status,
         media_type=PROBLEM_TYPE,
         headers={**problem.headers, "Content-Language": language, "Vary": "Accept-Language"},
     )
+
+
+def told(error: Exception, *, language: Language, request: str) -> tuple[Problem, ProblemText]:
+    """What `error` means to the caller of `request`, and in words; what is our own fault is logged."""
+    problem = problem_of(error)
+    if problem.status >= 500 or not isinstance(error, ChutanError | HTTPException):
+        log = _log.exception if problem.code == "internal" else _log.warning
+        log("request_failed", code=problem.code, error=type(error).__qualname__, exc_info=error)
+    return problem, _words(problem, language, request)
 
 
 def _wants_html(request: Request[Any, Any, Any]) -> bool:
@@ -189,7 +194,8 @@ def _words(problem: Problem, language: Language, request: str) -> ProblemText:
     )
 
 
-def _document(problem: Problem, words: ProblemText, language: Language) -> dict[str, Any]:
+def document(problem: Problem, words: ProblemText, language: Language) -> dict[str, Any]:
+    """The problem document."""
     shown = {name: value for name, value in problem.facts.items() if name not in _PRIVATE_FACTS}
     return {
         **shown,
@@ -217,7 +223,9 @@ __all__ = [
     "ErrorPage",
     "Problem",
     "ProblemText",
+    "document",
     "problem_of",
     "render_problem",
     "status_of",
+    "told",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
 from datetime import datetime, timedelta
@@ -119,13 +120,41 @@ async def principal_of(token: str, *, store: EphemeralStore) -> Principal | None
 
 
 async def _long_lived(token: str) -> Principal | None:
-    row = await db.fetch_row(
-        "SELECT role, subject FROM access_token WHERE hash = $1 AND revoked_at IS NULL"
-        " AND (expires_at IS NULL OR expires_at > $2)"
-        " AND (NOT access_token.demonstration OR (SELECT demonstration FROM installation))",
-        _digest(token), clock.now(),
-    )  # fmt: skip
-    return Principal(row["role"], row["subject"]) if row else None
+    """Those who ask at the same moment share one query."""
+    loop = asyncio.get_running_loop()
+    asked = _asked.get(loop)
+    if asked is None:
+        asked = _asked[loop] = []
+        loop.call_soon(lambda: loop.create_task(_look_up(_asked.pop(loop))))
+    answer: asyncio.Future[Principal | None] = loop.create_future()
+    asked.append((_digest(token), answer))
+    return await answer
+
+
+_Asked = list[tuple[bytes, "asyncio.Future[Principal | None]"]]
+_asked: dict[asyncio.AbstractEventLoop, _Asked] = {}
+
+
+async def _look_up(asked: _Asked) -> None:
+    found: dict[bytes, Principal] = {}
+    failure: Exception | None = None
+    try:
+        rows = await db.fetch(
+            "SELECT hash, role, subject FROM access_token WHERE hash = ANY($1) AND revoked_at IS NULL"
+            " AND (expires_at IS NULL OR expires_at > $2)"
+            " AND (NOT access_token.demonstration OR (SELECT demonstration FROM installation))",
+            [digest for digest, _ in asked], clock.now(),
+        )  # fmt: skip
+        found = {row["hash"]: Principal(row["role"], row["subject"]) for row in rows}
+    except Exception as error:
+        failure = error
+    for digest, answer in asked:
+        if answer.cancelled():
+            continue
+        if failure is None:
+            answer.set_result(found.get(digest))
+        else:
+            answer.set_exception(failure)
 
 
 def _digest(token: str) -> bytes:
