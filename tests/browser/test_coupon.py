@@ -67,7 +67,8 @@ async def a_page(address) -> AsyncIterator[Opener]:
         return page
 
     def is_fault(message: ConsoleMessage) -> bool:
-        refused = message.location["url"] == f"{address}/publisher/till"  # by its status, which the console tells
+        # The till refuses by its status too, which the console tells.
+        refused = message.location["url"] == f"{address}/publisher/till"
         return message.type == "error" and not refused
 
     yield opened

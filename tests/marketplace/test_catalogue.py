@@ -19,10 +19,11 @@ from marketplace.publishers import (
     create_till,
     stores,
     till,
+    tills,
 )
 from marketplace.publishers import publisher as publisher_of
 from marketplace.residents import create_resident
-from tests.builders import a_draft, a_publisher, an_offer
+from tests.builders import a_draft, a_publisher, a_till, an_offer
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -196,6 +197,8 @@ async def test_a_till_knows_its_store_and_publisher():
     (store,) = await stores(publisher=publisher)
     found = await till(await create_till(store=store.id, name="1 号收银台"))
     assert (found.store, found.store_name, found.publisher) == (store.id, "江汉路店", publisher)
+    await a_till()
+    assert await tills(publisher=publisher) == [found]
     for nowhere in (till(new_id()), create_till(store=new_id(), name="x"), publisher_of(new_id())):
         with pytest.raises(NotFound):
             await nowhere

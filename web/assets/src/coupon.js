@@ -9,9 +9,10 @@ if (box) show(box);
 
 /** Keep the QR in `box` good, and leave the page when the coupon is used. */
 async function show(box) {
-  const { qr: place, redemption, stepSeconds, serverMs } = box.dataset;
+  const { qr: place, redemption } = box.dataset;
+  const [stepSeconds, serverMs] = [Number(box.dataset.stepSeconds), Number(box.dataset.serverMs)];
   const clock = serverClock();
-  clock.set(Number(serverMs), pageBegan());
+  clock.set(serverMs, pageBegan());
   const offline = Boolean(globalThis.crypto?.subtle);
   const draw = offline ? await fromKey(box, redemption) : () => fromServer(place);
   const say = notes(box, offline);
