@@ -48,6 +48,11 @@ def new_token_key() -> bytes:
     return secrets.token_bytes(32)
 
 
+def base64url(content: bytes) -> str:
+    """Bytes as text, by RFC 4648 (5), without padding."""
+    return urlsafe_b64encode(content).decode().rstrip("=")
+
+
 class Token(NamedTuple):
     """A rotating token, and the seconds after which the next one is due."""
 
@@ -97,4 +102,4 @@ def is_fresh(shown: ShownToken, key: bytes) -> bool:
 
 def _mac(redemption: UUID, key: bytes, step: int) -> str:
     digest = hmac.digest(key, f"{redemption.hex}.{step}".encode(), hashlib.sha256)
-    return urlsafe_b64encode(digest[:16]).decode().rstrip("=")
+    return base64url(digest[:16])

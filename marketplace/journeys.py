@@ -10,6 +10,8 @@ import msgspec
 
 from marketplace import db
 from marketplace.errors import NotFound
+from marketplace.offers.benefits import benefit_shown
+from marketplace.offers.terms import terms_from
 
 
 class CouponView(msgspec.Struct, frozen=True):
@@ -27,7 +29,7 @@ class SettlementView(msgspec.Struct, frozen=True):
 
 
 class Journey(msgspec.Struct, frozen=True, kw_only=True):
-    """One redemption."""
+    """One redemption; `offer` is told by the terms that it was redeemed under."""
 
     id: UUID
     status: str
@@ -44,7 +46,7 @@ class Journey(msgspec.Struct, frozen=True, kw_only=True):
 
 _SELECT = """
     SELECT r.id, r.status, r.offer, r.price_g, r.cash_fen, r.created_at, r.closed_at,
-           v.terms ->> 'title' AS title, v.terms ->> 'kind' AS kind, p.name AS publisher,
+           v.terms, p.name AS publisher,
            coalesce(k.code, c.code) AS code, c.expires_at, s.state, s.receipt,
            u.verified_at, u.discount_fen, t.name AS store
     FROM redemption r
@@ -66,6 +68,16 @@ async def journey(*, resident: UUID, redemption: UUID) -> Journey:
     return _journey(row)
 
 
+async def status_of(*, resident: UUID, redemption: UUID) -> str:
+    """The status alone, for whoever asks again and again. Raises NotFound, for another's too."""
+    status: str | None = await db.fetch_value(
+        "SELECT status FROM redemption WHERE resident = $1 AND id = $2", resident, redemption
+    )
+    if status is None:
+        raise NotFound
+    return status
+
+
 async def journeys(*, resident: UUID, limit: int, before: UUID | None = None) -> list[Journey]:
     """The resident's redemptions, newest first, before the one with the id `before`."""
     rows = await db.fetch(
@@ -75,10 +87,14 @@ async def journeys(*, resident: UUID, limit: int, before: UUID | None = None) ->
 
 
 def _journey(row: db.Row) -> Journey:
+    terms = terms_from(row["terms"])
     return Journey(
         id=row["id"],
         status=row["status"],
-        offer={"id": row["offer"], "title": row["title"], "kind": row["kind"], "publisher": row["publisher"]},
+        offer={
+            "id": row["offer"], "title": terms.title, "kind": terms.kind, "publisher": row["publisher"],
+            "benefit": benefit_shown(terms.benefit) if terms.benefit is not None else None, "terms": terms.terms,
+        },
         price_g=row["price_g"],
         cash_fen=row["cash_fen"],
         created_at=row["created_at"],

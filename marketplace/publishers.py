@@ -16,6 +16,8 @@ from marketplace.offers.benefits import LINE
 Kind = Literal["merchant", "venue", "bank"]
 MAX_NAME_LENGTH: Final = 100
 _CITY_DIGITS: Final = 6
+_TILLS: Final = """SELECT t.id, t.name, s.id AS store, s.name AS store_name, s.publisher
+                   FROM till t JOIN store s ON s.id = t.store"""
 
 
 class Publisher(msgspec.Struct, frozen=True):
@@ -128,14 +130,16 @@ async def stores(*, publisher: UUID) -> list[Store]:
 
 async def till(till_id: UUID) -> Till:
     """A till with its store and publisher. Raises NotFound."""
-    row = await db.fetch_row(
-        """SELECT t.id, t.name, s.id AS store, s.name AS store_name, s.publisher
-           FROM till t JOIN store s ON s.id = t.store WHERE t.id = $1""",
-        till_id,
-    )
+    row = await db.fetch_row(f"{_TILLS} WHERE t.id = $1", till_id)
     if row is None:
         raise NotFound
     return Till(**row)
+
+
+async def tills(*, publisher: UUID) -> list[Till]:
+    """The tills of `publisher`, store by store, oldest first."""
+    rows = await db.fetch(f"{_TILLS} WHERE s.publisher = $1 ORDER BY s.id, t.id", publisher)
+    return [Till(**row) for row in rows]
 
 
 async def campaigns() -> list[Campaign]:

@@ -250,6 +250,11 @@ async def released(redemptions: Sequence[UUID], *, as_status: str, at: datetime,
 
 async def token_of(*, resident: UUID, redemption: UUID) -> Token:
     """The token that the coupon's QR shows now. Raises NotFound for another's, Refused when the coupon is closed."""
+    return token_at(redemption, await token_key_of(resident=resident, redemption=redemption), clock.now())
+
+
+async def token_key_of(*, resident: UUID, redemption: UUID) -> bytes:
+    """The key that its resident derives the coupon's tokens from, without a network. Raises as `token_of` does."""
     row = await db.fetch_row(
         """SELECT r.status, c.token_key FROM redemption r JOIN coupon c ON c.redemption = r.id
            WHERE r.id = $1 AND r.resident = $2""",
@@ -259,4 +264,5 @@ async def token_of(*, resident: UUID, redemption: UUID) -> Token:
         raise NotFound
     if row["status"] != "issued":
         raise Refused(CLOSED_AS.get(row["status"], "coupon_not_found"))
-    return token_at(redemption, row["token_key"], clock.now())
+    key: bytes = row["token_key"]
+    return key

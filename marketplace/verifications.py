@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
+
+import msgspec
 
 from marketplace import clock, db, ledger
 from marketplace.chart import payable
@@ -13,6 +16,18 @@ from marketplace.errors import ChutanError, NotFound, Refused
 from marketplace.ids import new_id
 from marketplace.offers.terms import discount_fen, require_usable, terms_from
 from marketplace.redemptions import CLOSED_AS, REVERSAL_WINDOW, answered_before, closed, consumed
+
+
+class Verification(msgspec.Struct, frozen=True, kw_only=True):
+    """What a till did, and whether it can still be undone."""
+
+    id: UUID
+    title: str
+    discount_fen: int
+    verified_at: datetime
+    reversed_at: datetime | None
+    reversible: bool
+
 
 _SHOWN = """
     SELECT r.id, r.resident, r.offer, r.offer_version, r.publisher, r.status, r.price_g,
@@ -197,3 +212,20 @@ async def _reversed(row: db.Row, key: ledger.IdempotencyKey | None) -> ledger.Gr
         answer={"id": str(row["id"]), "redemption_id": str(row["redemption"]), "status": "reversed",
                 "reversed_at": now.isoformat().replace("+00:00", "Z")},
     )  # fmt: skip
+
+
+async def last_verification(*, till: UUID, verification: UUID | None = None) -> Verification | None:
+    """The latest verification at `till`, or the one with the id `verification` if it was made there."""
+    row = await db.fetch_row(
+        """SELECT u.id, v.terms ->> 'title' AS title, u.discount_fen, u.verified_at, u.reversed_at,
+                  coalesce(k.state = 'pending', false) AND u.reversed_at IS NULL AS reversible
+           FROM till t JOIN verification u ON u.store = t.store AND u.till = t.id
+           JOIN redemption r ON r.id = u.redemption JOIN offer_version v ON v.id = r.offer_version
+           LEFT JOIN consumption_record k ON k.redemption = r.id AND k.state <> 'reversed'
+           WHERE t.id = $1 AND ($2::uuid IS NULL OR u.id = $2) ORDER BY u.id DESC LIMIT 1""",
+        till, verification,
+    )  # fmt: skip
+    if row is None:
+        return None
+    open_still = row["reversible"] and clock.now() < row["verified_at"] + REVERSAL_WINDOW
+    return Verification(**{**row, "reversible": open_still})

@@ -12,6 +12,7 @@ from marketplace import clock, db, ledger
 from marketplace.chart import CONSUMPTION, EXPIRED, wallet
 
 EXPIRING_WITHIN: Final = timedelta(days=90)
+_AFTER_ALL: Final = UUID(int=2**128 - 1)
 
 
 class Expiring(msgspec.Struct, frozen=True):
@@ -88,21 +89,29 @@ async def _expiring(resident: UUID, balance: ledger.Balance) -> list[Expiring]:
 
 
 async def entries_of(resident: UUID, *, limit: int, before: UUID | None = None) -> list[Entry]:
-    """The movements of a wallet, newest first, before the entry `before`: at most `limit` of them."""
+    """The movements of a wallet, newest first, before the entry `before`: at most `limit` of them.
+
+    What was available after each is what is now, less what came later, all of one snapshot.
+    """
     rows = await db.fetch(
-        """WITH moves AS (
-               SELECT t.id, t.kind, t.phase, t.subject, t.created_at,
+        """WITH moves AS NOT MATERIALIZED (
+               SELECT t.id, t.debit, t.credit, t.kind, t.phase, t.subject, t.created_at,
                       CASE WHEN t.credit = $1 THEN CASE WHEN t.phase IN ('posted', 'post') THEN t.amount ELSE 0 END
                            WHEN t.phase IN ('posted', 'pending') THEN -t.amount
                            ELSE p.amount - CASE WHEN t.phase = 'post' THEN t.amount ELSE 0 END END AS amount
-               FROM ledger_transfer t LEFT JOIN ledger_transfer p ON p.id = t.pending_id
-               WHERE $1 IN (t.debit, t.credit)),
-           running AS (SELECT *, sum(amount) OVER (ORDER BY id)::bigint AS available_after FROM moves)
-           SELECT r.*, d.id AS redemption, v.terms ->> 'title' AS title, l.methodology
-           FROM running r LEFT JOIN redemption d ON d.id = r.subject LEFT JOIN offer_version v ON v.id = d.offer_version
-           LEFT JOIN lot l ON l.record = r.subject
-           WHERE $2::uuid IS NULL OR r.id < $2 ORDER BY r.id DESC LIMIT $3""",
-        wallet(resident).id, before, limit,
+               FROM ledger_transfer t LEFT JOIN ledger_transfer p ON p.id = t.pending_id),
+           shown AS ((SELECT * FROM moves WHERE debit = $1 AND id < $2 ORDER BY id DESC LIMIT $3)
+                     UNION ALL (SELECT * FROM moves WHERE credit = $1 AND id < $2 ORDER BY id DESC LIMIT $3)
+                     ORDER BY id DESC LIMIT $3),
+           newest AS (SELECT (SELECT credits_posted - debits_posted - debits_pending FROM ledger_account WHERE id = $1)
+                             - coalesce((SELECT sum(amount) FROM moves WHERE $1 IN (debit, credit) AND id >= $2), 0)
+                             AS available)
+           SELECT s.*, d.id AS redemption, v.terms ->> 'title' AS title, l.methodology,
+                  (n.available - sum(s.amount) OVER (ORDER BY s.id DESC) + s.amount)::bigint AS available_after
+           FROM shown s CROSS JOIN newest n
+           LEFT JOIN redemption d ON d.id = s.subject LEFT JOIN offer_version v ON v.id = d.offer_version
+           LEFT JOIN lot l ON l.record = s.subject ORDER BY s.id DESC""",
+        wallet(resident).id, before or _AFTER_ALL, limit,
     )  # fmt: skip
     return [
         Entry(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -10,7 +11,7 @@ from marketplace import chart, clock, db, ledger, lots, publishers, redemptions,
 from marketplace.errors import ChutanError
 from marketplace.ids import new_id
 from marketplace.offers import lifecycle
-from marketplace.offers.eligibility import NoRules
+from marketplace.offers.eligibility import Eligibility, NoRules
 from marketplace.offers.terms import Conditions, Funding, change_from
 from marketplace.offers.view import OfferView
 from marketplace.residents import create_resident
@@ -28,8 +29,18 @@ BENEFITS: dict[str, dict[str, Any]] = {
 
 
 # ------------------------------------------------------------------ who publishes
-async def a_publisher(*, kind: publishers.Kind = "merchant", name: str = "江城超市") -> UUID:
-    return await publishers.create_publisher(kind=kind, name=name, city="420100")
+async def a_publisher(
+    *,
+    kind: publishers.Kind = "merchant",
+    name: str = "江城超市",
+    city: str = "420100",
+    stores: Sequence[str] = (),
+) -> UUID:
+    """A publisher with a store of each name in `stores`."""
+    publisher = await publishers.create_publisher(kind=kind, name=name, city=city)
+    for store in stores:
+        await a_store(publisher, name=store)
+    return publisher
 
 
 async def a_store(publisher: UUID | None = None, *, name: str = "光谷店") -> UUID:
@@ -56,29 +67,29 @@ async def a_campaign(budget_fen: int) -> UUID:
     return campaign
 
 
+async def a_draft(publisher: UUID, *, kind: str = "gift", **more: Any) -> OfferView:
+    """A draft of `publisher`'s that could be submitted."""
+    given = {"kind": kind, "title": "低碳好礼", "price_g": 100, "benefit": BENEFITS[kind]} | more
+    return await lifecycle.create_draft(publisher=publisher, change=change_from(given), actor="test")
+
+
 async def an_offer(
     *,
     publisher: UUID | None = None,
-    kind: str = "gift",
-    price_g: int = 100,
     stock: int | None = None,
     limit: int | None = None,
     campaign: UUID | None = None,
-    benefit: dict[str, Any] | None = None,
     conditions: Conditions | None = None,
+    rules: Eligibility | None = None,
     **more: Any,
 ) -> OfferView:
-    """A live offer; of a new publisher with one store where none is given."""
-    if publisher is None:
-        publisher = await a_publisher()
-        await a_store(publisher)
-    given: dict[str, Any] = {
-        "kind": kind, "title": "低碳好礼", "price_g": price_g, "benefit": benefit or BENEFITS[kind],
-        "stock_total": stock, "per_resident_limit": limit,
-        "conditions": conditions, "funding": Funding(campaign) if campaign else None,
-    }  # fmt: skip
-    draft = await lifecycle.create_draft(publisher=publisher, change=change_from(given | more), actor="test")
-    await lifecycle.submit(publisher=publisher, offer=draft.id, actor="test")
+    """A live offer; of a new publisher with one store where none is given. `rules` judges its eligibility."""
+    publisher = publisher or await a_publisher(stores=["光谷店"])
+    draft = await a_draft(
+        publisher, stock_total=stock, per_resident_limit=limit, conditions=conditions,
+        funding=Funding(campaign) if campaign else None, **more,
+    )  # fmt: skip
+    await lifecycle.submit(publisher=publisher, offer=draft.id, actor="test", eligibility=rules)
     return await lifecycle.approve(offer=draft.id, actor="test")
 
 

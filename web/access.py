@@ -12,8 +12,8 @@ from litestar import Request
 from litestar.datastructures import State
 from litestar.di import Provide
 
-from marketplace import db
-from marketplace.errors import Refused
+from marketplace import publishers
+from marketplace.errors import NotFound, Refused
 from marketplace.identity.stores import EphemeralStore
 from marketplace.identity.tokens import Principal, Role, principal_of
 from merchants.staff import StaffRole, staff_member
@@ -142,13 +142,11 @@ async def staff(request: AnyRequest) -> Staff:
 async def till(request: AnyRequest) -> Till:
     """The till that calls."""
     principal = await _as("till", request)
-    row = await db.fetch_row(
-        "SELECT t.id, t.store, s.publisher FROM till t JOIN store s ON s.id = t.store WHERE t.id = $1",
-        principal.id,
-    )
-    if row is None:
-        raise Refused("unauthenticated")
-    return Till(*(UUID(int=row[name].int) for name in ("id", "store", "publisher")))
+    try:
+        found = await publishers.till(principal.id)
+    except NotFound as error:
+        raise Refused("unauthenticated") from error
+    return Till(found.id, found.store, found.publisher)
 
 
 async def operator(request: AnyRequest) -> Operator:

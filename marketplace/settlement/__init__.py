@@ -4,6 +4,6 @@ A consumption record goes `pending → sending → recorded`; a lost answer make
 the same id. A worker holds a record by a lease; what it writes after losing the lease is refused.
 """
 
-from marketplace.settlement.worker import Settled, settle
+from marketplace.settlement.worker import Count, Settled, counts, settle
 
-__all__ = ["Settled", "settle"]
+__all__ = ["Count", "Settled", "counts", "settle"]

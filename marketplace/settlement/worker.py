@@ -30,6 +30,23 @@ class Settled(msgspec.Struct, frozen=True):
     dead: int
 
 
+class Count(msgspec.Struct, frozen=True):
+    """The consumption records in one state, and their grams."""
+
+    state: str
+    records: int
+    amount_g: int
+
+
+async def counts() -> list[Count]:
+    """Consumption records by state."""
+    rows = await db.fetch(
+        """SELECT state, count(*) AS records, sum(amount_g)::bigint AS amount_g FROM consumption_record
+           GROUP BY state ORDER BY state"""
+    )
+    return [Count(**row) for row in rows]
+
+
 async def settle(registry: Registry, *, everything: bool) -> Settled:
     """Send what is due to the registry and record its receipts.
 
@@ -43,8 +60,7 @@ async def settle(registry: Registry, *, everything: bool) -> Settled:
             await _close(batch, state="unknown", fault="no_answer")
             break
         recorded += await _record(batch, receipts)
-    rows = await db.fetch("SELECT state, count(*) AS records FROM consumption_record GROUP BY state")
-    left = {row["state"]: row["records"] for row in rows}
+    left = {count.state: count.records for count in await counts()}
     waiting = left.get("pending", 0) + left.get("sending", 0)
     return Settled(recorded, waiting, left.get("unknown", 0), left.get("rejected", 0), left.get("dead", 0))
 

@@ -11,41 +11,24 @@ from marketplace import chart, clock, db, ledger
 from marketplace.errors import FieldError, Invalid, NotFound
 from marketplace.ids import new_id
 from marketplace.offers import catalogue, lifecycle
-from marketplace.offers.terms import Change, change_from
-from marketplace.offers.view import OfferView
+from marketplace.offers.terms import Change, Conditions
 from marketplace.publishers import (
     campaigns,
     create_campaign,
     create_publisher,
-    create_store,
     create_till,
     stores,
     till,
+    tills,
 )
 from marketplace.publishers import publisher as publisher_of
 from marketplace.residents import create_resident
+from tests.builders import a_draft, a_publisher, a_till, an_offer
 
 pytestmark = pytest.mark.usefixtures("database")
 
 ACTOR = "staff:test"
-
-
-async def a_publisher(*, name: str = "楚味早点", city: str = "420100") -> UUID:
-    publisher = await create_publisher(kind="merchant", name=name, city=city)
-    await create_store(publisher=publisher, name="江汉路店", address="武汉市江汉路 1 号")
-    return publisher
-
-
-async def a_live_offer(publisher: UUID, **fields: Any) -> OfferView:
-    given = {
-        "kind": "cash_coupon",
-        "title": "十元代金券",
-        "price_g": 500,
-        "benefit": {"amount_fen": 1_000},
-    } | fields
-    draft = await lifecycle.create_draft(publisher=publisher, change=change_from(given), actor=ACTOR)
-    await lifecycle.submit(publisher=publisher, offer=draft.id, actor=ACTOR, eligibility=Rules())
-    return await lifecycle.approve(offer=draft.id, actor=ACTOR)
+STORES = ["江汉路店"]
 
 
 async def sell(offer: UUID, resident: UUID, units: int = 1) -> None:
@@ -78,32 +61,33 @@ async def titles(**query: Any) -> list[str | None]:
 
 
 async def test_an_offer_is_shown_as_the_contract_says():
-    publisher = await a_publisher()
-    offer = await a_live_offer(
-        publisher, stock_total=5, ends_at="2199-12-31", conditions={"min_bill_fen": 3_000}
-    )
+    publisher = await a_publisher(stores=STORES)
+    offer = await an_offer(
+        publisher=publisher, kind="cash_coupon", stock=5, ends_at="2199-12-31",
+        conditions=Conditions(min_bill_fen=3_000),
+    )  # fmt: skip
     shown = (await catalogue.live_offers()).items
     assert [item.id for item in shown] == [offer.id]
     item = shown[0]
-    assert (item.publisher.name, item.publisher.kind) == ("楚味早点", "merchant")
+    assert (item.publisher.name, item.publisher.kind) == ("江城超市", "merchant")
     assert (item.benefit, item.face_value_fen, item.capture) == (
         {"amount_fen": 1_000},
         1_000,
         "on_verification",
     )
     assert (item.stock_total, item.stock_left, item.status) == (5, 5, "live")
-    assert [(store.name, store.address) for store in item.stores] == [("江汉路店", "武汉市江汉路 1 号")]
+    assert [(store.name, store.address) for store in item.stores] == [("江汉路店", "洪山区珞喻路1号")]
     assert (item.conditions.min_bill_fen, item.ends_at.isoformat()) == (3_000, "2199-12-31T16:00:00+00:00")
 
 
 async def test_only_live_offers_are_listed_and_drafts_are_not_found():
-    publisher = await a_publisher()
-    paused = await a_live_offer(publisher, title="暂停")
+    publisher = await a_publisher(stores=STORES)
+    paused = await an_offer(publisher=publisher, title="暂停")
     await lifecycle.pause(publisher=publisher, offer=paused.id, actor=ACTOR)
-    await a_live_offer(publisher, title="未开始", starts_at="2190-01-01")
-    await a_live_offer(publisher, title="已结束", ends_at="2020-01-01")
+    await an_offer(publisher=publisher, title="未开始", starts_at="2190-01-01")
+    await an_offer(publisher=publisher, title="已结束", ends_at="2020-01-01")
     draft = await lifecycle.create_draft(publisher=publisher, change=Change(kind="gift"), actor=ACTOR)
-    await a_live_offer(publisher, title="在架")
+    await an_offer(publisher=publisher, title="在架")
     assert await titles() == ["在架"]
     with pytest.raises(NotFound):
         await catalogue.public_offer(draft.id)
@@ -111,9 +95,12 @@ async def test_only_live_offers_are_listed_and_drafts_are_not_found():
 
 
 async def test_offers_are_found_by_city_kind_publisher_and_words():
-    wuhan, yichang = await a_publisher(), await a_publisher(name="三峡书店", city="420500")
-    await a_live_offer(wuhan, title="热干面 50%_off", summary="早餐")
-    await a_live_offer(yichang, title="赠书", kind="gift", benefit={"item": "书", "value_fen": 0})
+    wuhan, yichang = (
+        await a_publisher(stores=STORES),
+        await a_publisher(name="三峡书店", city="420500", stores=STORES),
+    )
+    await an_offer(publisher=wuhan, kind="cash_coupon", title="热干面 50%_off", summary="早餐")
+    await an_offer(publisher=yichang, title="赠书", benefit={"item": "书", "value_fen": 0})
     assert await titles(city="420500") == ["赠书"]
     assert await titles(kind="cash_coupon") == ["热干面 50%_off"]
     assert await titles(publisher=yichang) == ["赠书"]
@@ -124,8 +111,8 @@ async def test_offers_are_found_by_city_kind_publisher_and_words():
 
 
 async def test_pages_hold_every_offer_once_newest_first():
-    publisher = await a_publisher()
-    made = [(await a_live_offer(publisher, title=str(n))).title for n in range(5)]
+    publisher = await a_publisher(stores=STORES)
+    made = [(await an_offer(publisher=publisher, title=str(n))).title for n in range(5)]
     seen, cursor = [], None
     while True:
         page = await catalogue.live_offers(limit=2, cursor=cursor)
@@ -147,14 +134,16 @@ async def test_a_query_that_cannot_be_meant_is_refused(query):
 
 
 async def test_what_stands_in_the_way_is_told_exactly():
-    publisher, resident = await a_publisher(), await create_resident()
+    publisher, resident = await a_publisher(stores=STORES), await create_resident()
     campaign = await create_campaign(name="低碳周", funder="武汉市")
-    offer = await a_live_offer(
-        publisher,
-        stock_total=1,
-        per_resident_limit=1,
-        funding={"campaign": str(campaign)},
+    offer = await an_offer(
+        publisher=publisher,
+        kind="cash_coupon",
+        stock=1,
+        limit=1,
+        campaign=campaign,
         eligibility="false",
+        rules=Rules(),
     )
     await sell(offer.id, resident)
     judged = await catalogue.public_offer(offer.id, resident=resident, eligibility=Rules())
@@ -170,17 +159,15 @@ async def test_what_stands_in_the_way_is_told_exactly():
 
 
 async def test_a_benefit_of_no_value_needs_no_budget():
-    publisher, resident = await a_publisher(), await create_resident()
+    publisher, resident = await a_publisher(stores=STORES), await create_resident()
     campaign = await create_campaign(name="低碳周", funder="武汉市")
-    offer = await a_live_offer(
-        publisher, kind="gift", benefit={"item": "书签", "value_fen": 0}, funding={"campaign": str(campaign)}
-    )
+    offer = await an_offer(publisher=publisher, benefit={"item": "书签", "value_fen": 0}, campaign=campaign)
     assert (await catalogue.public_offer(offer.id, resident=resident)).reasons == ["insufficient_reductions"]
 
 
 async def test_a_raised_stock_reopens_a_sold_out_offer_and_a_lowered_one_corrupts_nothing():
-    publisher, resident = await a_publisher(), await create_resident()
-    offer = await a_live_offer(publisher, stock_total=2)
+    publisher, resident = await a_publisher(stores=STORES), await create_resident()
+    offer = await an_offer(publisher=publisher, stock=2)
     await sell(offer.id, resident, units=2)
     assert (await catalogue.public_offer(offer.id)).status == "sold_out"
     for stock, expected in ((3, ("live", 1)), (1, ("sold_out", 0)), (None, ("live", None))):
@@ -191,27 +178,27 @@ async def test_a_raised_stock_reopens_a_sold_out_offer_and_a_lowered_one_corrupt
 
 
 async def test_a_resident_without_grams_can_afford_nothing():
-    await a_live_offer(await a_publisher())
+    await an_offer()
     resident = await create_resident()
     assert await titles(resident=resident, affordable=True) == []
-    assert await titles(resident=resident) == ["十元代金券"]
+    assert await titles(resident=resident) == ["低碳好礼"]
 
 
 async def test_the_operator_sees_what_waits():
-    publisher = await a_publisher()
-    await a_live_offer(publisher)
-    benefit = {"cause": "树", "value_fen": 1}
-    change = change_from({"kind": "donation", "title": "植树", "price_g": 1, "benefit": benefit})
-    draft = await lifecycle.create_draft(publisher=publisher, change=change, actor=ACTOR)
+    publisher = await a_publisher(stores=STORES)
+    await an_offer(publisher=publisher)
+    draft = await a_draft(publisher, kind="donation")
     await lifecycle.submit(publisher=publisher, offer=draft.id, actor=ACTOR)
     assert [offer.id for offer in (await catalogue.submitted_offers()).items] == [draft.id]
 
 
 async def test_a_till_knows_its_store_and_publisher():
-    publisher = await a_publisher()
+    publisher = await a_publisher(stores=STORES)
     (store,) = await stores(publisher=publisher)
     found = await till(await create_till(store=store.id, name="1 号收银台"))
     assert (found.store, found.store_name, found.publisher) == (store.id, "江汉路店", publisher)
+    await a_till()
+    assert await tills(publisher=publisher) == [found]
     for nowhere in (till(new_id()), create_till(store=new_id(), name="x"), publisher_of(new_id())):
         with pytest.raises(NotFound):
             await nowhere

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -13,36 +12,15 @@ from marketplace import clock, db
 from marketplace.errors import FieldError, Invalid, NotFound, Refused
 from marketplace.ids import new_id
 from marketplace.offers import catalogue, lifecycle
-from marketplace.offers.terms import Change, change_from
+from marketplace.offers.terms import Change
 from marketplace.offers.view import OfferView
-from marketplace.publishers import create_campaign, create_publisher, create_store
+from marketplace.publishers import create_campaign
+from tests.builders import a_draft, a_publisher, an_offer
 
 pytestmark = pytest.mark.usefixtures("database")
 
-ACTOR = "staff:test"
-
-
-async def a_publisher(*, stores: int = 1) -> UUID:
-    publisher = await create_publisher(kind="merchant", name="楚味早点", city="420100")
-    for number in range(stores):
-        await create_store(publisher=publisher, name=f"{number + 1} 号店", address="武汉市江汉路")
-    return publisher
-
-
-async def a_draft(publisher: UUID, **fields: Any) -> OfferView:
-    given = {
-        "kind": "cash_coupon",
-        "title": "十元代金券",
-        "price_g": 500,
-        "benefit": {"amount_fen": 1_000},
-    } | fields
-    return await lifecycle.create_draft(publisher=publisher, change=change_from(given), actor=ACTOR)
-
-
-async def a_live_offer(publisher: UUID, **fields: Any) -> OfferView:
-    draft = await a_draft(publisher, **fields)
-    await lifecycle.submit(publisher=publisher, offer=draft.id, actor=ACTOR)
-    return await lifecycle.approve(offer=draft.id, actor="operator:test")
+ACTOR = "test"  # the builders' own
+STORE = ["1 号店"]
 
 
 async def events(offer: UUID) -> list[tuple[str, str]]:
@@ -56,7 +34,7 @@ async def numbers(offer: UUID) -> list[int]:
 
 
 async def test_an_offer_goes_from_draft_to_its_end_and_every_step_is_kept():
-    publisher = await a_publisher()
+    publisher = await a_publisher(stores=STORE)
     draft = await a_draft(publisher)
     assert draft.status == "draft"
     who = {"publisher": publisher, "offer": draft.id, "actor": ACTOR}
@@ -72,13 +50,13 @@ async def test_an_offer_goes_from_draft_to_its_end_and_every_step_is_kept():
 
 
 async def test_stores_left_out_are_all_that_the_publisher_has_when_it_submits():
-    publisher = await a_publisher(stores=2)
-    offer = await a_live_offer(publisher)
+    publisher = await a_publisher(stores=["1 号店", "2 号店"])
+    offer = await an_offer(publisher=publisher)
     assert [store.name for store in offer.stores] == ["1 号店", "2 号店"]
 
 
 async def test_an_incomplete_draft_is_kept_and_not_submitted():
-    publisher = await a_publisher(stores=0)
+    publisher = await a_publisher()
     draft = await lifecycle.create_draft(publisher=publisher, change=Change(kind="gift"), actor=ACTOR)
     with pytest.raises(Invalid) as refused:
         await lifecycle.submit(publisher=publisher, offer=draft.id, actor=ACTOR)
@@ -87,7 +65,7 @@ async def test_an_incomplete_draft_is_kept_and_not_submitted():
 
 
 async def test_stores_of_others_unknown_campaigns_and_rules_are_found_when_it_is_submitted():
-    publisher, other = await a_publisher(), await a_publisher()
+    publisher, other = await a_publisher(stores=STORE), await a_publisher(stores=STORE)
     store = (await db.fetch_value("SELECT id FROM store WHERE publisher = $1", other)).hex
     draft = await a_draft(publisher, stores=[store], funding={"campaign": str(new_id())}, eligibility="true")
     with pytest.raises(Invalid) as refused:
@@ -100,13 +78,16 @@ async def test_stores_of_others_unknown_campaigns_and_rules_are_found_when_it_is
 
 
 async def test_a_campaign_that_exists_may_fund_an_offer():
-    publisher, campaign = await a_publisher(), await create_campaign(name="低碳周", funder="武汉市")
-    assert (await a_live_offer(publisher, funding={"campaign": str(campaign)})).funding.campaign == campaign
+    publisher, campaign = (
+        await a_publisher(stores=STORE),
+        await create_campaign(name="低碳周", funder="武汉市"),
+    )
+    assert (await an_offer(publisher=publisher, campaign=campaign)).funding.campaign == campaign
 
 
 async def test_anothers_offer_does_not_exist():
-    publisher, other = await a_publisher(), await a_publisher()
-    offer = await a_live_offer(publisher)
+    publisher, other = await a_publisher(stores=STORE), await a_publisher(stores=STORE)
+    offer = await an_offer(publisher=publisher)
     for verb in (lifecycle.submit, lifecycle.pause, lifecycle.resume, lifecycle.end):
         with pytest.raises(NotFound):
             await verb(publisher=other, offer=offer.id, actor=ACTOR)
@@ -117,7 +98,7 @@ async def test_anothers_offer_does_not_exist():
 
 
 async def test_a_verb_in_the_wrong_state_is_refused_with_the_state_it_is_in():
-    publisher = await a_publisher()
+    publisher = await a_publisher(stores=STORE)
     draft = await a_draft(publisher)
     who = {"publisher": publisher, "offer": draft.id, "actor": ACTOR}
     for verb in (lifecycle.pause, lifecycle.resume, lifecycle.end):
@@ -135,7 +116,7 @@ async def test_a_verb_in_the_wrong_state_is_refused_with_the_state_it_is_in():
 
 
 async def test_a_rejected_offer_says_why_and_can_be_mended():
-    publisher = await a_publisher()
+    publisher = await a_publisher(stores=STORE)
     draft = await a_draft(publisher)
     who = {"publisher": publisher, "offer": draft.id, "actor": ACTOR}
     await lifecycle.submit(**who)
@@ -148,20 +129,20 @@ async def test_a_rejected_offer_says_why_and_can_be_mended():
 
 
 async def test_an_edit_of_a_live_offer_is_a_new_version_and_the_old_terms_stay():
-    publisher = await a_publisher()
-    offer = await a_live_offer(publisher)
+    publisher = await a_publisher(stores=STORE)
+    offer = await an_offer(publisher=publisher)
     before = await lifecycle.live_terms(offer.id)
     edited = await lifecycle.edit(
         publisher=publisher, offer=offer.id, change=Change(price_g=700), actor=ACTOR
     )
     after = await lifecycle.live_terms(offer.id)
     assert (edited.status, edited.price_g, after.terms.price_g) == ("live", 700, 700)
-    assert (await lifecycle.terms_of(before.version)).price_g == 500
+    assert (await lifecycle.terms_of(before.version)).price_g == 100
     assert await numbers(offer.id) == [1, 2, 3]  # the second has the stores that were left out
 
 
 async def test_an_edit_that_changes_nothing_leaves_nothing():
-    publisher = await a_publisher()
+    publisher = await a_publisher(stores=STORE)
     draft = await a_draft(publisher)
     await lifecycle.edit(publisher=publisher, offer=draft.id, change=Change(title=draft.title), actor=ACTOR)
     assert await numbers(draft.id) == [1]
@@ -169,11 +150,11 @@ async def test_an_edit_that_changes_nothing_leaves_nothing():
 
 
 async def test_a_live_offer_stays_whole_and_of_its_kind():
-    publisher = await a_publisher()
-    offer = await a_live_offer(publisher)
+    publisher = await a_publisher(stores=STORE)
+    offer = await an_offer(publisher=publisher)
     broken = [
         Change(title=None),
-        Change(kind="gift"),
+        Change(kind="ticket"),
         Change(benefit=None),
         Change(cash_fen=1),
         Change(stores=()),
@@ -181,13 +162,13 @@ async def test_a_live_offer_stays_whole_and_of_its_kind():
     for change in broken:
         with pytest.raises(Invalid):
             await lifecycle.edit(publisher=publisher, offer=offer.id, change=change, actor=ACTOR)
-    assert (await lifecycle.live_terms(offer.id)).terms.title == "十元代金券"
+    assert (await lifecycle.live_terms(offer.id)).terms.title == offer.title
 
 
 async def test_an_approved_offer_is_live_when_its_window_begins_and_ended_when_it_is_over():
-    publisher, now = await a_publisher(), clock.now()
+    publisher, now = await a_publisher(stores=STORE), clock.now()
     window = {"starts_at": now + timedelta(days=1), "ends_at": now + timedelta(days=2)}
-    offer = await a_live_offer(publisher, **{name: at.isoformat() for name, at in window.items()})
+    offer = await an_offer(publisher=publisher, **{name: at.isoformat() for name, at in window.items()})
     assert offer.status == "approved"
     with pytest.raises(Refused, match="offer_not_started"):
         await lifecycle.live_terms(offer.id)
@@ -205,12 +186,12 @@ async def test_an_approved_offer_is_live_when_its_window_begins_and_ended_when_i
 
 
 async def test_a_redemption_is_told_why_an_offer_is_not_live_and_never_hears_of_a_draft():
-    publisher = await a_publisher()
+    publisher = await a_publisher(stores=STORE)
     draft = await a_draft(publisher)
     for unseen in (draft.id, new_id()):
         with pytest.raises(NotFound):
             await lifecycle.live_terms(unseen)
-    offer = await a_live_offer(publisher)
+    offer = await an_offer(publisher=publisher)
     await lifecycle.pause(publisher=publisher, offer=offer.id, actor=ACTOR)
     with pytest.raises(Refused, match="offer_not_live"):
         await lifecycle.live_terms(offer.id)
@@ -220,8 +201,8 @@ async def test_a_redemption_is_told_why_an_offer_is_not_live_and_never_hears_of_
 
 
 async def test_the_offers_of_a_suspended_publisher_have_ended():
-    publisher = await a_publisher()
-    offer = await a_live_offer(publisher)
+    publisher = await a_publisher(stores=STORE)
+    offer = await an_offer(publisher=publisher)
     await db.execute("UPDATE publisher SET status = 'suspended' WHERE id = $1", publisher)
     with pytest.raises(Refused, match="offer_ended"):
         await lifecycle.live_terms(offer.id)
@@ -229,7 +210,7 @@ async def test_the_offers_of_a_suspended_publisher_have_ended():
 
 
 async def test_of_two_operators_who_rule_at_once_one_is_heard():
-    publisher = await a_publisher()
+    publisher = await a_publisher(stores=STORE)
     draft = await a_draft(publisher)
     await lifecycle.submit(publisher=publisher, offer=draft.id, actor=ACTOR)
     outcomes = await asyncio.gather(
@@ -245,8 +226,8 @@ async def test_of_two_operators_who_rule_at_once_one_is_heard():
 
 
 async def test_edits_at_once_are_each_a_version_of_their_own():
-    publisher = await a_publisher()
-    offer = await a_live_offer(publisher)
+    publisher = await a_publisher(stores=STORE)
+    offer = await an_offer(publisher=publisher)
     await asyncio.gather(
         *(
             lifecycle.edit(publisher=publisher, offer=offer.id, change=Change(price_g=1_000 + n), actor=ACTOR)

@@ -237,7 +237,7 @@ async def test_an_expired_coupon_frees_stock_budget_and_limit_for_others(databas
 @pytest.mark.parametrize("kind", ["donation"])
 async def test_what_is_captured_at_redemption_is_fulfilled_and_final(database: str, kind: str) -> None:
     campaign = await a_campaign(1_000)
-    offer = await an_offer(kind=kind, campaign=campaign, stock=2, benefit=None)
+    offer = await an_offer(kind=kind, campaign=campaign, stock=2)
     resident = await a_resident(available_g=500)
 
     answer = await redeem(resident, offer)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from marketplace import chart, clock, coupons, db, ledger, redemptions
+from marketplace import chart, clock, coupons, db, ledger, redemptions, verifications
 from marketplace.errors import Invalid, NotFound, Refused
 from marketplace.expiry import expire
 from marketplace.offers.terms import Conditions
@@ -374,3 +374,33 @@ async def test_a_verification_undone_after_the_coupons_last_day_expires_and_give
             await expire(EmbeddedRegistry())
     assert await status_of(redemption) == "expired"
     assert await available_g(resident) == 100
+
+
+async def test_the_last_verification_of_a_till_can_be_undone_while_its_window_is_open(database: str) -> None:
+    offer = await an_offer()
+    till, other = await a_till(of=offer), await a_till(of=offer)
+    assert await verifications.last_verification(till=till) is None
+    for _ in range(2):
+        used = await verify(till, (await redeemed(offer))[1])
+    last = await verifications.last_verification(till=till)
+    assert last is not None
+    assert (str(last.id), last.title, last.reversible) == (used["id"], offer.title, True)
+    assert await verifications.last_verification(till=other, verification=last.id) is None
+    with clock.travelled(redemptions.REVERSAL_WINDOW):
+        last = await verifications.last_verification(till=till)
+        assert last is not None
+        assert not last.reversible
+
+
+@pytest.mark.parametrize("by", ["reversal", "settlement"])
+async def test_a_verification_is_undone_once_and_never_after_settlement(database: str, by: str) -> None:
+    offer = await an_offer()
+    till = await a_till(of=offer)
+    used = await verify(till, (await redeemed(offer))[1])
+    if by == "reversal":
+        await reverse(till, used["id"])
+    else:
+        await settle(EmbeddedRegistry(), everything=True)
+    last = await verifications.last_verification(till=till)
+    assert last is not None
+    assert (last.reversible, last.reversed_at is not None) == (False, by == "reversal")

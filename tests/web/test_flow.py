@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import urlsafe_b64decode
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,7 +14,7 @@ import httpx
 import pytest
 
 import app
-from marketplace import expiry, settlement
+from marketplace import coupons, expiry, settlement
 from marketplace.clock import travelled
 from marketplace.ids import new_id
 from marketplace.registry import EmbeddedRegistry
@@ -109,6 +110,20 @@ async def test_a_scanned_token_is_as_good_as_the_code(demo: Demo) -> None:
     forged = token[:-2] + ("AA" if token[-2:] != "AA" else "BB")
     assert (await demo.verify(token=forged, bill_fen=1000)).json()["code"] == "coupon_not_found"
     assert (await demo.verify(token=token, bill_fen=1000)).status_code == 201
+
+
+async def test_a_client_derives_tokens_from_the_coupons_key(demo: Demo) -> None:
+    resident, offer = demo.residents[0], await demo.live_offer()
+    redemption = (await demo.redeem(resident, offer)).json()["id"]
+    path = f"/api/v1/redemptions/{redemption}/key"
+    assert (await demo.call(demo.residents[1], "GET", path)).status_code == 404
+    told = (await demo.call(resident, "GET", path)).json()
+    assert (set(told), told["step_seconds"]) == ({"key", "step_seconds", "server_time"}, 30)
+    key, now = urlsafe_b64decode(told["key"] + "="), datetime.fromisoformat(told["server_time"])
+    token = coupons.token_at(UUID(redemption), key, now).token
+    assert (await demo.verify(token=token, bill_fen=1000)).status_code == 201
+    late = await demo.call(resident, "GET", path)
+    assert (late.status_code, late.json()["code"]) == (409, "coupon_already_used")
 
 
 async def test_a_repeat_gets_the_first_answer_and_the_limit_holds(demo: Demo) -> None:

@@ -18,7 +18,7 @@ from marketplace.offers.view import OfferView
 from marketplace.pools import PoolReport, add_codes
 from merchants import publishing
 from web.access import Operator, Resident, Staff
-from web.api.paging import Cursor, Limit
+from web.paging import Cursor, Limit
 
 
 class Rejection(msgspec.Struct, forbid_unknown_fields=True):

@@ -13,7 +13,7 @@ from marketplace.errors import NotFound, Refused
 from marketplace.identity.tokens import Principal
 from marketplace.lots import registry_accounts
 from marketplace.registry import reading
-from web.api.paging import Limit, Page, page_of
+from web.paging import Limit, Page, page_of
 
 _READERS: Final = frozenset({"operator", "resident"})
 

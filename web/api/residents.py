@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -11,12 +12,12 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from incentives.activities import Activity, activities_of
-from marketplace import journeys, ledger, mandates, redemptions, residents, wallets
-from marketplace.coupons import Token
+from marketplace import clock, journeys, ledger, mandates, redemptions, residents, wallets
+from marketplace.coupons import STEP_SECONDS, Token, base64url
 from marketplace.identity.stores import EphemeralStore
 from marketplace.offers.eligibility import Eligibility
 from web.access import Resident
-from web.api.paging import Cursor, Limit, Page, before, page_of
+from web.paging import Cursor, Limit, Page, before, page_of
 
 
 class Redeem(msgspec.Struct, forbid_unknown_fields=True):
@@ -35,6 +36,14 @@ class LinkCode(msgspec.Struct):
 class TokenView(msgspec.Struct):
     token: str
     refresh_after: int
+
+
+class KeyView(msgspec.Struct):
+    """What tokens are derived from without a network; `key` is base64url. A client keeps how far its clock is off."""
+
+    key: str
+    step_seconds: int
+    server_time: datetime
 
 
 class MeController(Controller):
@@ -123,6 +132,12 @@ class RedemptionController(Controller):
         """The rotating token that the QR shows."""
         shown: Token = await redemptions.token_of(resident=resident.id, redemption=redemption_id)
         return TokenView(shown.token, shown.refresh_after)
+
+    @get("/{redemption_id:uuid}/key")
+    async def key(self, redemption_id: FromPath[UUID], resident: NamedDependency[Resident]) -> KeyView:
+        """The key that the tokens are derived from while the coupon is open."""
+        key = await redemptions.token_key_of(resident=resident.id, redemption=redemption_id)
+        return KeyView(base64url(key), STEP_SECONDS, clock.now())
 
     @post("/{redemption_id:uuid}/cancel", status_code=200)
     async def cancel(

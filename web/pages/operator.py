@@ -14,10 +14,9 @@ from marketplace.errors import ChutanError
 from marketplace.offers.catalogue import submitted_offers
 from marketplace.offers.lifecycle import approve, reject
 from marketplace.registry import Registry
-from marketplace.settlement.worker import settle
+from marketplace.settlement import counts, settle
 from web.access import Operator
 from web.pages.forms import AnyRequest, typed
-from web.pages.reading import settlement_counts
 from web.pages.rendering import back, page, words_of
 from web.pages.showing import offer_details
 
@@ -62,8 +61,11 @@ async def send_back(
 async def settlement(request: AnyRequest, operator: NamedDependency[Operator]) -> Response[str]:
     """Consumption records by state."""
     words = words_of(request)
-    counts = [{**row, "words": words(f"settlement.{row['state']}")} for row in await settlement_counts()]
-    return await page(request, "operator/settlement.html", area="operator", counts=counts)
+    shown = [
+        {"words": words(f"settlement.{count.state}"), "records": count.records, "amount_g": count.amount_g}
+        for count in await counts()
+    ]
+    return await page(request, "operator/settlement.html", area="operator", counts=shown)
 
 
 @post("/operator/settlement", include_in_schema=False, status_code=303)

@@ -8,6 +8,7 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 
 from marketplace.wallets import Entry, entries_of, wallet_of
+from web import paging
 from web.access import Resident
 from web.pages.forms import AnyRequest
 from web.pages.rendering import Words, page, when, when_it_ends, words_of
@@ -23,12 +24,14 @@ _WORDS: Final = {
 @get("/wallet", include_in_schema=False)
 async def wallet_page(request: AnyRequest, resident: NamedDependency[Resident]) -> Response[str]:
     """What is available, held, consumed and expired, and the latest movements."""
-    words, wallet = words_of(request), await wallet_of(resident.id)
+    words, before = words_of(request), paging.before(request.query_params.get("cursor") or None)
+    wallet = await wallet_of(resident.id)
+    entries = paging.page_of(await entries_of(resident.id, limit=ENTRIES + 1, before=before), ENTRIES)
     return await page(
         request, "wallet.html", wallet=wallet,
         parts=[(words(f"wallet.{name}"), getattr(wallet, f"{name}_g")) for name in _PARTS],
         expiring=[{"amount_g": lot.amount_g, "at": when_it_ends(lot.expires_at)} for lot in wallet.expiring],
-        entries=[_entry(words, entry) for entry in await entries_of(resident.id, limit=ENTRIES)],
+        entries=[_entry(words, entry) for entry in entries.items], next_cursor=entries.next_cursor,
     )  # fmt: skip
 
 

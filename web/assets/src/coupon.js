@@ -1,34 +1,86 @@
-/** Run `refresh` now and at every beginning of a period of `seconds`, as the rotating code does. */
-export function everyPeriod(seconds, refresh) {
-  refresh();
-  const period = seconds * 1000;
-  setTimeout(() => everyPeriod(seconds, refresh), period - (Date.now() % period));
-}
+import { correction, generate } from "lean-qr";
+import { toSvg } from "lean-qr/extras/svg";
+import { pageBegan, serverClock } from "./server_clock.js";
+import { importKey, tokenAt } from "./token.js";
+import { watch } from "./watch.js";
 
-const PERIOD_SECONDS = 30;
 const box = document.querySelector("[data-qr]");
-const note = document.querySelector("[data-qr-note]");
-const fresh = note?.textContent;
+if (box) show(box);
 
-async function refresh() {
-  try {
-    const answer = await fetch(box.dataset.qr, { cache: "no-store", redirect: "error" });
-    if (answer.status === 409) return location.reload(); // used, cancelled or expired meanwhile
-    if (!answer.ok) throw new Error(`${answer.status}`);
-    const drawn = new DOMParser().parseFromString(await answer.text(), "image/svg+xml").documentElement;
-    box.replaceChildren(document.importNode(drawn, true));
-    say(fresh, false);
-  } catch {
-    say(box.dataset.stale, true);
+/** Keep the QR in `box` good, and leave the page when the coupon is used. */
+async function show(box) {
+  const { qr: place, redemption } = box.dataset;
+  const [stepSeconds, serverMs] = [Number(box.dataset.stepSeconds), Number(box.dataset.serverMs)];
+  const clock = serverClock();
+  clock.set(serverMs, pageBegan());
+  const offline = Boolean(globalThis.crypto?.subtle);
+  const draw = offline ? await fromKey(box, redemption) : () => fromServer(place);
+  const say = notes(box, offline);
+  const left = document.querySelector("[data-qr-left]");
+  left.dataset.running = "";
+
+  let drawn = Math.floor(serverMs / 1000 / stepSeconds); // the server drew the first one
+  async function renew(step) {
+    drawn = step;
+    try {
+      const svg = await draw(step);
+      if (drawn !== step) return; // a later one was quicker
+      box.replaceChildren(svg);
+      say({ stale: false });
+    } catch {
+      say({ stale: true });
+    }
   }
+
+  let next = null;
+  function tick() {
+    clearTimeout(next);
+    const seconds = Math.floor(clock.now() / 1000);
+    const step = Math.floor(seconds / stepSeconds);
+    left.value = stepSeconds - (seconds % stepSeconds);
+    if (step !== drawn) renew(step);
+    if (!document.hidden) next = setTimeout(tick, 1000 - (clock.now() % 1000));
+  }
+
+  tick();
+  document.addEventListener("visibilitychange", tick);
+  addEventListener("online", () => renew(drawn));
+  addEventListener("offline", () => say({}));
+  watch(async () => {
+    const answer = await fetch(`${place}/status`, { cache: "no-store", redirect: "error" });
+    if (!answer.ok) return;
+    const { status, server_ms } = await answer.json();
+    if (status !== "issued") location.reload();
+    clock.set(server_ms);
+  });
 }
 
-function say(text, stale) {
-  box.classList.toggle("qr--stale", stale);
-  if (note && note.textContent !== text) note.textContent = text;
+/** Draws a step's QR out of the coupon's key, which is taken out of the page. */
+async function fromKey(box, redemption) {
+  const key = await importKey(box.dataset.key);
+  delete box.dataset.key;
+  return async (step) => {
+    const code = generate(await tokenAt(redemption, key, step), { minCorrectionLevel: correction.M });
+    return toSvg(code, document, { pad: 2, on: "#000" });
+  };
 }
 
-if (box) {
-  everyPeriod(PERIOD_SECONDS, refresh);
-  document.addEventListener("visibilitychange", () => document.hidden || refresh());
+/** The QR as the server draws it: outside of a secure context browsers have no WebCrypto. */
+async function fromServer(place) {
+  const answer = await fetch(`${place}/qr`, { cache: "no-store", redirect: "error" });
+  if (!answer.ok) throw new Error(`${answer.status}`);
+  const drawn = new DOMParser().parseFromString(await answer.text(), "image/svg+xml");
+  return document.importNode(drawn.documentElement, true);
+}
+
+/** Says below the QR how it stands: stale, good without a network (where it is, `offline`), or changing as it should. */
+function notes(box, offline) {
+  const line = document.querySelector("[data-qr-note]");
+  const fresh = line.textContent;
+  return ({ stale = box.classList.contains("qr--stale") }) => {
+    box.classList.toggle("qr--stale", stale);
+    const good = offline && !navigator.onLine ? line.dataset.offline : fresh;
+    const text = stale ? line.dataset.stale : good;
+    if (line.textContent !== text) line.textContent = text;
+  };
 }

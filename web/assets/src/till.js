@@ -12,7 +12,15 @@ export async function readCode(image) {
 }
 
 const form = document.querySelector("[data-till]");
+if (form) awaitCode(form);
 if (form && navigator.mediaDevices?.getUserMedia) offerScanning(form);
+
+/** A hand-held scanner types where the cursor stands: into the code, over what stands there, unless a field is wrong. */
+function awaitCode(form) {
+  const field = form.querySelector("[aria-invalid]") ?? form.elements.code;
+  field.focus({ preventScroll: true });
+  field.select();
+}
 
 function offerScanning(form) {
   const start = form.querySelector("[data-scan]");
@@ -32,6 +40,7 @@ function offerScanning(form) {
   async function scan() {
     scanner.hidden = false;
     start.hidden = true;
+    scanner.scrollIntoView({ block: "center" });
     note.textContent = aim;
     try {
       stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
