@@ -132,19 +132,25 @@ def wired(settings: Settings, *, lifespan: Sequence[Lifespan] = ()) -> Litestar:
         handlers=[*HANDLERS, *page_handlers()],
         lifespan=lifespan,
         error_page=error_page,
-        csrf_secret=forms_secret(settings.home),
+        csrf_secret=kept_secret(settings.home, "forms-secret"),
+        person_key=kept_secret(settings.home, "person-key"),
         dependencies={"eligibility": _the(RuleEligibility()), "registry": _the(EmbeddedRegistry())},
     )
 
 
-def forms_secret(home: Path) -> str:
-    """What the tokens of forms are made with: the same for all processes, and after a restart."""
-    path = home / "forms-secret"
+def kept_secret(home: Path, name: str) -> str:
+    """The secret `name` of this installation, made when it is first asked for: the same for all processes, and after a
+    restart. It appears whole or not at all, whoever else makes it at the same time."""
+    path = home / name
     home.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    if not path.exists():
+        fresh = home / f".{name}-{token_hex(8)}"
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(token_hex(32))
+        with contextlib.suppress(FileExistsError):
+            os.link(fresh, path)
+        fresh.unlink()
     return path.read_text()
 
 

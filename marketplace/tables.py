@@ -59,6 +59,16 @@ class Resident(Table, tablename="resident"):
     registry_account = UUID(default=None)
     created_at = Timestamptz(default=None)
     verified_at = Timestamptz(null=True, default=None)
+    last_sign_in_at = Timestamptz(null=True, default=None)
+    woken_at = Timestamptz(null=True, default=None)
+    closed_at = Timestamptz(null=True, default=None)
+
+
+class IdentityEvent(Table, tablename="identity_event"):
+    id = UUID(primary_key=True, default=None)
+    resident = UUID(default=None)
+    event = Text(default=None)
+    created_at = Timestamptz(default=None)
 
 
 class Channel(Table, tablename="channel"):
