@@ -41,6 +41,7 @@ from marketplace.embedded import embedded_postgres
 from marketplace.errors import ChutanError, Invalid
 from marketplace.identity.oauth import register_client
 from marketplace.identity.passwords import hash_password
+from marketplace.identity.realname import is_the_key
 from marketplace.identity.tokens import Principal, issue_token
 from marketplace.ids import new_id
 from marketplace.registry import EmbeddedRegistry, Registry
@@ -52,6 +53,7 @@ from web.factory import Lifespan, configure_logging, create_web
 from web.pages import error_page, page_handlers
 
 APPS: Final = ["marketplace.piccolo_app", "merchants.piccolo_app", "incentives.piccolo_app"]
+PERSON_KEY: Final = "person-key"
 OPERATOR: Final = "demo-operator"
 WORK_EVERY_SECONDS: Final = 30
 
@@ -114,6 +116,10 @@ def create_app(settings: Settings, url: str) -> Litestar:
     @asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
         async with ready(url, settings, commands=False):
+            if not await is_the_key(kept_secret(settings.home, PERSON_KEY)):
+                raise SettingsError(
+                    f"{PERSON_KEY} under CHUTAN_HOME is not the key of this database: bring the file that was there"
+                )
             worker = asyncio.create_task(work(EmbeddedRegistry()))
             try:
                 yield
@@ -133,7 +139,7 @@ def wired(settings: Settings, *, lifespan: Sequence[Lifespan] = ()) -> Litestar:
         lifespan=lifespan,
         error_page=error_page,
         csrf_secret=kept_secret(settings.home, "forms-secret"),
-        person_key=kept_secret(settings.home, "person-key"),
+        person_key=kept_secret(settings.home, PERSON_KEY),
         dependencies={"eligibility": _the(RuleEligibility()), "registry": _the(EmbeddedRegistry())},
     )
 

@@ -10,6 +10,7 @@ class Installation(Table, tablename="installation"):
     id = SmallInt(primary_key=True, default=None)
     demonstration = Boolean(default=None)
     seed = Bytea(null=True, default=None)
+    person_key_digest = Bytea(null=True, default=None)
     created_at = Timestamptz(default=None)
 
 

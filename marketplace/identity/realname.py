@@ -19,7 +19,7 @@ import msgspec
 from stdnum.cn import ric
 from stdnum.exceptions import ValidationError
 
-from marketplace import clock
+from marketplace import clock, db
 from marketplace.errors import FieldError, Invalid, Refused, Unavailable
 from marketplace.identity.stores import EphemeralStore
 
@@ -142,6 +142,18 @@ async def identified(
     return Identified(person.hex(), claimed.name)
 
 
+async def is_the_key(key: str) -> bool:
+    """Whether the persons of this database are hashed under `key`; while there are none, any key becomes theirs."""
+    digest = hmac.digest(key.encode(), b"the key of this installation", hashlib.sha256)
+    await db.execute(
+        """UPDATE installation SET person_key_digest = $1
+           WHERE NOT EXISTS (SELECT 1 FROM resident WHERE person_hash IS NOT NULL)""",
+        digest,
+    )
+    known: bytes | None = await db.fetch_value("SELECT person_key_digest FROM installation")
+    return digest == known
+
+
 def masked_name(name: str | None) -> str | None:
     """`张三` as `张*`."""
     return name[:1] + "*" * max(1, len(name) - 1) if name else None
@@ -158,5 +170,6 @@ __all__ = [
     "SandboxIdentityCheck",
     "claim",
     "identified",
+    "is_the_key",
     "masked_name",
 ]

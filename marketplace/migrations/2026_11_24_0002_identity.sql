@@ -1,5 +1,8 @@
 -- Who a resident is: persons, what happened to their accounts, and accounts that were closed.
 
+-- A digest of the key under which persons are hashed: another key would take each of them for somebody new.
+ALTER TABLE installation ADD COLUMN person_key_digest bytea CHECK (length(person_key_digest) = 32);
+
 ALTER TABLE resident
     ADD COLUMN last_sign_in_at timestamptz,
     ADD COLUMN woken_at timestamptz,     -- the latest sign-in that came after a long silence

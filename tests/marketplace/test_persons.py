@@ -15,7 +15,7 @@ import respx
 from marketplace import clock, db, mandates
 from marketplace.errors import NotFound, Refused, Unavailable
 from marketplace.identity import persons
-from marketplace.identity.realname import HttpIdentityCheck, RealNames
+from marketplace.identity.realname import HttpIdentityCheck, RealNames, is_the_key
 from marketplace.identity.residents import SILENCE, person_of
 from marketplace.identity.stores import MemoryStore
 from marketplace.identity.tokens import Principal, issue_token, principal_of
@@ -114,6 +114,14 @@ async def test_nobody_is_verified_without_a_trail(database, store):
             await db.execute(
                 "UPDATE resident SET person_hash = 'x', verified_at = now() WHERE id = $1", resident.id
             )
+
+
+async def test_persons_are_known_under_the_key_that_they_were_verified_under(database, store):
+    assert await is_the_key("another")
+    assert await is_the_key("the key")
+    await a_person(OLD, an_id_number(), store=store)
+    assert await is_the_key("the key")
+    assert not await is_the_key("another")
 
 
 # ------------------------------------------------------------------ recover

@@ -21,7 +21,9 @@ def form_values(
         "errors": words.errors(error.errors) if isinstance(error, Invalid) else {},
         "sandbox": isinstance(real_names.check, SandboxIdentityCheck),
     }
-    if error is not None and not isinstance(error, Invalid):
+    if isinstance(error, Invalid):
+        values["refused"] = words("form.errors")
+    elif error is not None:
         tired = error.code == "rate_limited"
         values["refused"] = words("real_name.too_many") if tired else words.refusal(error)
     return values
