@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
+
 from marketplace import db
+from marketplace.errors import Refused
 from marketplace.identity import persons
 from marketplace.identity.stores import MemoryStore
 from marketplace.identity.tokens import principal_of
@@ -123,3 +127,30 @@ async def test_a_sign_in_with_the_lost_phone_during_a_recovery_opens_nothing(dat
         if not isinstance(thief, BaseException):
             opened = await principal_of(thief[0].token, store=store)
             assert opened is None or opened.id != old
+
+
+class Interrupted(MemoryStore):
+    """A store where something else happens just before or just after an epoch is read, once."""
+
+    meanwhile: Callable[[], Awaitable[Any]] | None = None
+    after = False
+
+    async def get(self, key: str) -> bytes | None:
+        kept = await super().get(key)
+        if not key.startswith("session-epoch:") or self.meanwhile is None:
+            return kept
+        meanwhile, self.meanwhile = self.meanwhile, None
+        await meanwhile()
+        return kept if self.after else await super().get(key)
+
+
+@pytest.mark.parametrize("after", [False, True])
+async def test_a_sign_in_that_a_recovery_overtakes_opens_nothing(database: str, after: bool) -> None:
+    store, number = Interrupted(), an_id_number()
+    await a_person(OLD, number, store=store)
+    new = (await signed_in(NEW, store=store))[1].id
+    store.after = after
+    store.meanwhile = lambda: persons.recover(resident=new, **asked(store, number))
+
+    with pytest.raises(Refused, match="unauthenticated"):
+        await signed_in(OLD, store=store)
