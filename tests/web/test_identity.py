@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -210,6 +211,13 @@ def test_a_kept_secret_is_made_once_and_is_its_owners(tmp_path: Path) -> None:
     assert program.kept_secret(home, "forms-secret") != first
     assert {file.name for file in home.iterdir()} == {"person-key", "forms-secret"}
     assert (home / "person-key").stat().st_mode & 0o077 == 0
+
+
+def test_of_many_who_make_a_secret_at_once_all_keep_the_same(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(16) as makers:
+        made = set(makers.map(lambda _: program.kept_secret(tmp_path, "person-key"), range(64)))
+    assert [len(secret) for secret in made] == [64]
+    assert [file.name for file in tmp_path.iterdir()] == ["person-key"]
 
 
 # ------------------------------------------------------------------ the pages
