@@ -41,6 +41,7 @@ from marketplace.embedded import embedded_postgres
 from marketplace.errors import ChutanError, Invalid
 from marketplace.identity.oauth import register_client
 from marketplace.identity.passwords import hash_password
+from marketplace.identity.realname import is_the_key
 from marketplace.identity.tokens import Principal, issue_token
 from marketplace.ids import new_id
 from marketplace.registry import EmbeddedRegistry, Registry
@@ -53,6 +54,7 @@ from web.factory import Lifespan, configure_logging, create_web
 from web.pages import error_page, page_handlers
 
 APPS: Final = ["marketplace.piccolo_app", "merchants.piccolo_app", "incentives.piccolo_app"]
+PERSON_KEY: Final = "person-key"
 OPERATOR: Final = "demo-operator"
 WORK_EVERY_SECONDS: Final = 30
 
@@ -115,6 +117,10 @@ def create_app(settings: Settings, url: str) -> Litestar:
     @asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
         async with ready(url, settings, commands=False), ledger.batching():
+            if not await is_the_key(kept_secret(settings.home, PERSON_KEY)):
+                raise SettingsError(
+                    f"{PERSON_KEY} under CHUTAN_HOME is not the key of this database: bring the file that was there"
+                )
             worker = asyncio.create_task(work(EmbeddedRegistry()))
             try:
                 yield
@@ -134,21 +140,27 @@ def wired(settings: Settings, *, lifespan: Sequence[Lifespan] = ()) -> Litestar:
         handlers=[*HANDLERS, *page_handlers()],
         lifespan=lifespan,
         error_page=error_page,
-        csrf_secret=forms_secret(settings.home),
+        csrf_secret=kept_secret(settings.home, "forms-secret"),
+        person_key=kept_secret(settings.home, PERSON_KEY),
         dependencies={"eligibility": _the(eligibility), "registry": _the(EmbeddedRegistry())},
     )
     hot.install(app, eligibility=eligibility)
     return app
 
 
-def forms_secret(home: Path) -> str:
-    """What the tokens of forms are made with: the same for all processes, and after a restart."""
-    path = home / "forms-secret"
+def kept_secret(home: Path, name: str) -> str:
+    """The secret `name` of this installation, made when it is first asked for: the same for all processes, and after a
+    restart. It appears whole or not at all, whoever else makes it at the same time."""
+    path = home / name
     home.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    if not path.exists():
+        fresh = home / f".{name}-{token_hex(8)}"
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(token_hex(32))
+        with contextlib.suppress(FileExistsError):
+            os.link(fresh, path)
+        fresh.unlink()
     return path.read_text()
 
 

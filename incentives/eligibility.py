@@ -15,10 +15,12 @@ class RuleEligibility:
 
     async def reasons(self, *, resident: UUID, expression: str) -> list[str]:
         """[] when the rule lets `resident` have it, else ["not_eligible"]."""
-        city = await db.fetch_value("SELECT city FROM resident WHERE id = $1", resident)
+        person = await db.fetch_row(
+            "SELECT city, verified_at IS NOT NULL AS verified FROM resident WHERE id = $1", resident
+        )
         wallet = await wallet_of(resident)
         facts = {
-            "resident": {"city": city},
+            "resident": dict(person) if person else {},
             "wallet": {"available_g": wallet.available_g, "earned_g": wallet.earned_g},
         }
         return await CelEligibility().reasons(facts, expression)

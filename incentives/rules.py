@@ -1,6 +1,7 @@
 """Who may have an offer, as a rule in CEL (https://cel.dev) over documented facts.
 
     resident.city       string   GB/T 2260 code of the resident's city, "420100" for Wuhan
+    resident.verified   bool     whether the resident is a verified person (real-name check)
     wallet.available_g  int      grams available now
     wallet.earned_g     int      grams ever credited
     now.weekday         int      1 (Monday) to 7 (Sunday), in Shanghai
@@ -26,7 +27,7 @@ MAX_CHARACTERS: Final = 500
 NOT_ELIGIBLE: Final = "not_eligible"
 
 FACTS: Final[dict[str, frozenset[str]]] = {
-    "resident": frozenset({"city"}),
+    "resident": frozenset({"city", "verified"}),
     "wallet": frozenset({"available_g", "earned_g"}),
     "now": frozenset({"weekday", "hour"}),
 }
@@ -35,14 +36,14 @@ _WORDS: Final = frozenset({"true", "false", "in"}) | _CALLS
 
 _SAMPLES: Final = tuple(
     {
-        "resident": {"city": city},
+        "resident": {"city": city, "verified": verified},
         "wallet": {"available_g": grams, "earned_g": 2 * grams},
         "now": {"weekday": weekday, "hour": hour},
     }
-    for city, grams, weekday, hour in (
-        ("420100", 0, 1, 0),
-        ("429004", 5_000, 6, 12),
-        ("420500", 10**12, 7, 23),
+    for city, verified, grams, weekday, hour in (
+        ("420100", False, 0, 1, 0),
+        ("429004", True, 5_000, 6, 12),
+        ("420500", True, 10**12, 7, 23),
     )
 )
 

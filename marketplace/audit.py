@@ -167,6 +167,19 @@ INVARIANTS: Final = (
         SELECT r.id::text AS "case" FROM redemption r LEFT JOIN coupon c ON c.redemption = r.id
         WHERE (c.redemption IS NULL AND r.status IN ('issued', 'verified', 'fulfilled'))
            OR (c.redemption IS NOT NULL AND c.open <> (r.status = 'issued'))"""),
+    _Invariant("verified_residents_are_persons_with_a_trail", """
+        SELECT coalesce(r.id, e.resident)::text AS "case"
+        FROM (SELECT id FROM resident WHERE person_hash IS NOT NULL AND verified_at IS NOT NULL AND name <> '') AS r
+        FULL JOIN (SELECT resident, count(*) AS times FROM identity_event WHERE event = 'verified'
+                   GROUP BY resident) AS e ON e.resident = r.id
+        WHERE r.id IS NULL OR e.times IS DISTINCT FROM 1"""),
+    _Invariant("closed_residents_have_a_trail_and_nothing_else", """
+        SELECT r.id::text AS "case" FROM resident r WHERE r.closed_at IS NOT NULL
+          AND (r.phone IS NOT NULL OR r.person_hash IS NOT NULL
+               OR NOT EXISTS (SELECT 1 FROM identity_event e WHERE e.resident = r.id AND e.event = 'closed')
+               OR EXISTS (SELECT 1 FROM lot l WHERE l.resident = r.id)
+               OR EXISTS (SELECT 1 FROM redemption d WHERE d.resident = r.id)
+               OR EXISTS (SELECT 1 FROM channel_link l WHERE l.resident = r.id AND l.ended_at IS NULL))"""),
 )  # fmt: skip
 
 

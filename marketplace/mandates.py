@@ -18,6 +18,7 @@ from marketplace.identity.stores import EphemeralStore
 from marketplace.residents import link
 
 CODE_TTL_SECONDS: Final = 600
+_ALPHABET: Final = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # without what is read as something else: 0 O, 1 I L
 
 
 class Mandate(msgspec.Struct, frozen=True):
@@ -25,16 +26,29 @@ class Mandate(msgspec.Struct, frozen=True):
 
     id: UUID
     channel: str
+    channel_name: str
     linked_at: datetime
+
+
+class ChannelName(msgspec.Struct, frozen=True):
+    """A channel whose accounts can be linked."""
+
+    key: str
+    name: str
 
 
 async def ask(*, resident: UUID, channel: str, store: EphemeralStore) -> str:
     """A code for ten minutes, with which `channel` may link one account to `resident`. Raises NotFound."""
     if await db.fetch_row("SELECT 1 FROM channel WHERE key = $1", channel) is None:
         raise NotFound
-    code = secrets.token_urlsafe(12)
+    code = "".join(secrets.choice(_ALPHABET) for _ in range(10))
     await store.set(_key(channel, code), resident.bytes, ttl_seconds=CODE_TTL_SECONDS)
-    return code
+    return f"{code[:5]}-{code[5:]}"
+
+
+async def is_waiting(*, resident: UUID, channel: str, code: str, store: EphemeralStore) -> bool:
+    """Whether `code` can still be confirmed by `channel` for `resident`."""
+    return await store.get(_key(channel, code)) == resident.bytes
 
 
 async def confirm(*, channel: str, code: str, subject: str, store: EphemeralStore) -> UUID:
@@ -51,11 +65,20 @@ async def confirm(*, channel: str, code: str, subject: str, store: EphemeralStor
 async def mandates_of(resident: UUID) -> list[Mandate]:
     """The channel accounts that are linked now."""
     rows = await db.fetch(
-        "SELECT id, channel, linked_at FROM channel_link WHERE resident = $1 AND ended_at IS NULL ORDER BY id",
+        """SELECT l.id, l.channel, c.name AS channel_name, l.linked_at
+           FROM channel_link l JOIN channel c ON c.key = l.channel
+           WHERE l.resident = $1 AND l.ended_at IS NULL ORDER BY l.id""",
         resident,
     )
     return [Mandate(**row) for row in rows]
 
 
+async def channels() -> list[ChannelName]:
+    """The channels whose accounts can be linked, by name."""
+    return [ChannelName(**row) for row in await db.fetch("SELECT key, name FROM channel ORDER BY name, key")]
+
+
 def _key(channel: str, code: str) -> str:
-    return f"mandate:{channel}:{code}"
+    """Where a code is kept: people read it out and type it, in any case, with or without the hyphen."""
+    bare = code.upper().replace("-", "").replace(" ", "")
+    return f"mandate:{channel}:{bare}"

@@ -53,12 +53,16 @@ async def enrol(riders: Collection[str], *, channel: str) -> dict[str, UUID]:
 
 
 async def link(*, resident: UUID, channel: str, subject: str) -> UUID:
-    """Link a channel account to `resident` by mandate. Raises Refused `already_linked` when somebody has it."""
+    """Link a channel account to `resident` by mandate. Raises Refused `already_linked` when somebody has it,
+    NotFound when there is no such channel or the resident's account is closed."""
     async with db.transaction():
         if await db.fetch_row("SELECT 1 FROM channel WHERE key = $1 FOR NO KEY UPDATE", channel) is None:
             raise NotFound
         if await linked([subject], channel=channel):
             raise Refused("already_linked")
+        open_account = "SELECT 1 FROM resident WHERE id = $1 AND closed_at IS NULL FOR KEY SHARE"
+        if await db.fetch_row(open_account, resident) is None:
+            raise NotFound
         mandate = new_id()
         await db.execute(
             "INSERT INTO channel_link (id, channel, subject, resident, linked_at) VALUES ($1, $2, $3, $4, $5)",

@@ -22,12 +22,14 @@ _VARIABLES: Final = {
     "REGISTRY_URL": "registry_url",
     "CHUTAN_TIME_SHIFT": "time_shift",
     "SMS_URL": "sms_url",
+    "IDENTITY_URL": "identity_url",
 }
 _SCHEMES: Final = {
     "DATABASE_URL": ("postgres", "postgresql"),
     "REDIS_URL": ("redis", "rediss", "unix"),
     "REGISTRY_URL": ("http", "https"),
     "SMS_URL": ("http", "https"),
+    "IDENTITY_URL": ("http", "https"),
 }
 
 
@@ -39,7 +41,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings, each with the default that `make run` uses.
 
     None is: for `database_url` the embedded PostgreSQL, for `redis_url` this process's memory, for `registry_url` the
-    embedded registry, for `sms_url` the sandbox that sends nothing.
+    embedded registry, for `sms_url` the sandbox that sends nothing, for `identity_url` the sandbox that asks nobody.
     """
 
     home: Path = Path("var")
@@ -51,6 +53,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     registry_url: str | None = None
     time_shift: timedelta = timedelta()
     sms_url: str | None = None
+    identity_url: str | None = None
 
 
 def load_settings(environment: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) -> Settings:

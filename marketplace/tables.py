@@ -10,6 +10,7 @@ class Installation(Table, tablename="installation"):
     id = SmallInt(primary_key=True, default=None)
     demonstration = Boolean(default=None)
     seed = Bytea(null=True, default=None)
+    person_key_digest = Bytea(null=True, default=None)
     created_at = Timestamptz(default=None)
 
 
@@ -59,6 +60,16 @@ class Resident(Table, tablename="resident"):
     registry_account = UUID(default=None)
     created_at = Timestamptz(default=None)
     verified_at = Timestamptz(null=True, default=None)
+    last_sign_in_at = Timestamptz(null=True, default=None)
+    woken_at = Timestamptz(null=True, default=None)
+    closed_at = Timestamptz(null=True, default=None)
+
+
+class IdentityEvent(Table, tablename="identity_event"):
+    id = UUID(primary_key=True, default=None)
+    resident = UUID(default=None)
+    event = Text(default=None)
+    created_at = Timestamptz(default=None)
 
 
 class Channel(Table, tablename="channel"):

@@ -8,9 +8,9 @@ from uuid import UUID
 import msgspec
 
 from marketplace import clock, db
-from marketplace.identity.passwords import hash_password, require_password
+from marketplace.identity.passwords import hash_password, password_sign_in
 from marketplace.identity.stores import EphemeralStore
-from marketplace.identity.tokens import Principal, Session, begin_session
+from marketplace.identity.tokens import Session
 from marketplace.ids import new_id
 
 StaffRole = Literal["owner", "manager", "cashier"]
@@ -39,11 +39,8 @@ async def add_staff(*, publisher: UUID, login: str, name: str, password: str, ro
 
 async def staff_sign_in(login: str, password: str, *, address: str, store: EphemeralStore) -> Session:
     """Begin a member of staff's session. Raises Refused (unauthenticated, rate_limited), Unavailable."""
-    row = await db.fetch_row("SELECT id, password_hash FROM staff WHERE login = $1", login)
-    known = row["password_hash"] if row else None
-    await require_password(password, known, login=f"staff/{login}", address=address, store=store)
-    assert row is not None
-    return await begin_session(Principal("staff", str(row["id"])), store=store)
+    known = await db.fetch_row("SELECT id, password_hash FROM staff WHERE login = $1", login)
+    return await password_sign_in("staff", login, password, known=known, address=address, store=store)
 
 
 async def staff_member(staff: UUID) -> StaffMember | None:

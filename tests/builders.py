@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Any
 from uuid import UUID
 
+from stdnum.cn import ric
+
 from marketplace import chart, clock, db, ledger, lots, publishers, redemptions, verifications
 from marketplace.errors import ChutanError
+from marketplace.identity import otp, persons
+from marketplace.identity.realname import RealNames, SandboxIdentityCheck
+from marketplace.identity.residents import Person, sign_in
+from marketplace.identity.sms import SandboxSms
+from marketplace.identity.stores import EphemeralStore
+from marketplace.identity.tokens import Session
 from marketplace.ids import new_id
 from marketplace.offers import lifecycle
 from marketplace.offers.eligibility import Eligibility, NoRules
@@ -200,3 +209,37 @@ def code_of(outcome: object) -> str:
     if isinstance(outcome, BaseException):
         raise outcome
     return "ok"
+
+
+# ------------------------------------------------------------------ who residents are
+REAL_NAMES = RealNames(SandboxIdentityCheck(), "the key of these tests")
+_persons = count(1)
+
+
+def an_id_number(*, born: str | None = None, place: str = "420106") -> str:
+    """A well-formed resident identity number; another one each time."""
+    stem = f"{place}{born or '19900101'}{next(_persons) % 1000:03d}"
+    return stem + ric.calc_check_digit(stem + "0")
+
+
+async def signed_in(phone: str, *, store: EphemeralStore) -> tuple[Session, Person]:
+    """Somebody who has typed the code that was sent to `phone`."""
+    sms = SandboxSms(store)
+    await store.delete(f"otp-pause:{otp._alias(phone)}")
+    await otp.send_code(phone, address="192.0.2.1", store=store, sms=sms)
+    code = await sms.last_code(phone)
+    assert code is not None
+    return await sign_in(phone, code, address="192.0.2.1", store=store)
+
+
+async def a_person(
+    phone: str, id_number: str, *, store: EphemeralStore, available_g: int = 0
+) -> tuple[Session, UUID]:
+    """A verified resident who is signed in."""
+    session, person = await signed_in(phone, store=store)
+    await persons.verify(
+        resident=person.id, name="张三", id_number=id_number, real_names=REAL_NAMES, store=store
+    )
+    if available_g:
+        await a_lot(person.id, available_g)
+    return session, person.id

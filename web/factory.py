@@ -27,6 +27,7 @@ from litestar.stores.registry import StoreRegistry
 from litestar.template.config import TemplateConfig
 from litestar.types import ControllerRouterHandler
 
+from marketplace.identity.realname import HttpIdentityCheck, IdentityCheck, RealNames, SandboxIdentityCheck
 from marketplace.identity.sms import HttpSms, SandboxSms, SmsSender
 from marketplace.identity.stores import EphemeralStore, open_store
 from marketplace.settings import Settings
@@ -40,6 +41,7 @@ from web.throttle import Throttle
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
 _PHONE: Final = re.compile(r"(?<![0-9])(1[3-9][0-9])[0-9]{4}([0-9]{4})(?![0-9])")
+_ID_NUMBER: Final = re.compile(r"(?<![0-9])[0-9]{17}[0-9Xx](?![0-9])")
 _SECRET_FIELDS: Final = frozenset({"token", "password", "secret", "authorization", "cookie"})
 
 
@@ -53,27 +55,33 @@ def create_web(
     templates: TemplateConfig[Any] | None = None,
     error_page: ErrorPage | None = None,
     sms: SmsSender | None = None,
+    identity: IdentityCheck | None = None,
     store: EphemeralStore | None = None,
     csrf_secret: str | None = None,
+    person_key: str | None = None,
     https: bool = False,
     debug: bool = False,
 ) -> Litestar:
     """The application with `handlers` beside sign-in and health.
 
-    `lifespan` opens what they need (the database above all). `error_page` renders failures of pages. `csrf_secret` must
-    be the same in all processes of an installation; without it this process makes its own. `https` keeps cookies off
-    plain connections.
+    `lifespan` opens what they need (the database above all). `error_page` renders failures of pages. `csrf_secret`
+    and `person_key` must be the same in all processes of an installation, the latter for as long as its database lives;
+    without them this process makes its own. `https` keeps cookies off plain connections.
     """
     store = store if store is not None else open_store(settings.redis_url)
     throttle = Throttle(settings.redis_url)
     client = httpx.AsyncClient()
     sms = sms or (HttpSms(settings.sms_url, client) if settings.sms_url else SandboxSms(store))
+    identity = identity or (
+        HttpIdentityCheck(settings.identity_url, client) if settings.identity_url else SandboxIdentityCheck()
+    )
     provided = {
         **access.DEPENDENCIES,
         "idempotency_key": Provide(idempotency_key),
         "store": _given(store),
         "throttle": _given(throttle),
         "sms": _given(sms),
+        "real_names": _given(RealNames(identity, person_key or secrets.token_hex(32))),
         **(dependencies or {}),
     }
     return Litestar(
@@ -178,7 +186,8 @@ def _rendering(json: bool) -> Iterable[Any]:
             _masked_text,
             structlog.processors.JSONRenderer(serializer=_as_json),
         )
-    return (structlog.dev.ConsoleRenderer(),)
+    # Plain tracebacks: the default ones show local variables, and with them names, numbers and passwords.
+    return (structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),)
 
 
 def _as_json(event: structlog.typing.EventDict, **_: Any) -> str:
@@ -186,19 +195,23 @@ def _as_json(event: structlog.typing.EventDict, **_: Any) -> str:
 
 
 def without_persons(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """A log processor: phones are masked wherever they stand, and fields that hold secrets are blanked."""
+    """A log processor: phones and identity numbers are masked, and fields that hold secrets are blanked."""
     for name, value in event.items():
         if name in _SECRET_FIELDS and isinstance(value, str):
             event[name] = "***"
         elif isinstance(value, str):
-            event[name] = _PHONE.sub(r"\1****\2", value)
+            event[name] = _masked(value)
     return event
 
 
 def _masked_text(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     if isinstance(event.get("exception"), str):
-        event["exception"] = _PHONE.sub(r"\1****\2", event["exception"])
+        event["exception"] = _masked(event["exception"])
     return event
+
+
+def _masked(text: str) -> str:
+    return _PHONE.sub(r"\1****\2", _ID_NUMBER.sub("***", text))
 
 
 __all__ = ["Lifespan", "configure_logging", "create_web", "without_persons"]

@@ -25,6 +25,8 @@ RETRY_AFTER_SECONDS: Final = 1
 # A refusal is a conflict with how things stand (409) unless it is listed here.
 STATUS: Final[Mapping[str, int]] = {
     "not_eligible": 403,
+    "identity_check_required": 403,
+    "guardian_needed": 403,
     "consent_missing": 403,
     "consent_revoked": 403,
     "forbidden": 403,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from typing import Final
+from typing import Final, Literal
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -28,21 +28,24 @@ async def hash_password(password: str) -> str:
     return await asyncio.to_thread(_HASHER.hash, password)
 
 
-async def require_password(
-    password: str, password_hash: str | None, *, login: str, address: str, store: EphemeralStore
-) -> None:
-    """Raise Refused (unauthenticated) unless `password` is the one of `password_hash`; None is an unknown login.
+async def password_sign_in(
+    role: Literal["operator", "staff"], login: str, password: str, *, known: db.Row | None, address: str,
+    store: EphemeralStore,
+) -> Session:  # fmt: skip
+    """Begin a session for whoever has `login`: `known` is their `id` and `password_hash`, None for nobody's login.
 
-    Tries are counted per login and per network address (rate_limited).
+    Tries are counted per login and per network address. Raises Refused (unauthenticated, rate_limited), Unavailable.
     """
-    alias = hashlib.sha256(login.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    alias = hashlib.sha256(f"{role}/{login}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
     for key, most in ((f"login:{alias}", TRIES_PER_LOGIN), (f"login-address:{address}", TRIES_PER_ADDRESS)):
         if await store.count(key, ttl_seconds=_TRIES_SECONDS) > most:
             raise Refused("rate_limited", retry_after=60)
-    right = await asyncio.to_thread(_matches, password_hash or _NOBODY, password)
-    if not right or password_hash is None:
+    password_hash = known["password_hash"] if known is not None else _NOBODY
+    right = await asyncio.to_thread(_matches, password_hash, password)
+    if not right or known is None:
         raise Refused("unauthenticated")
     await store.delete(f"login:{alias}")
+    return await begin_session(Principal(role, str(known["id"])), store=store)
 
 
 def _matches(password_hash: str, password: str) -> bool:
@@ -56,11 +59,8 @@ def _matches(password_hash: str, password: str) -> bool:
 
 async def operator_sign_in(login: str, password: str, *, address: str, store: EphemeralStore) -> Session:
     """Begin an operator's session. Raises Refused (unauthenticated, rate_limited), Unavailable."""
-    row = await db.fetch_row("SELECT id, password_hash FROM operator WHERE login = $1", login)
-    known = row["password_hash"] if row else None
-    await require_password(password, known, login=f"operator/{login}", address=address, store=store)
-    assert row is not None
-    return await begin_session(Principal("operator", str(row["id"])), store=store)
+    known = await db.fetch_row("SELECT id, password_hash FROM operator WHERE login = $1", login)
+    return await password_sign_in("operator", login, password, known=known, address=address, store=store)
 
 
-__all__ = ["LONGEST_PASSWORD", "hash_password", "operator_sign_in", "require_password"]
+__all__ = ["LONGEST_PASSWORD", "hash_password", "operator_sign_in", "password_sign_in"]

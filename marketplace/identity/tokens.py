@@ -21,6 +21,7 @@ SESSION_TTL: Final = timedelta(hours=12)
 RESIDENT_SESSION_TTL: Final = timedelta(days=14)
 CLIENT_SESSION_TTL: Final = timedelta(hours=1)
 _LONGEST_TOKEN: Final = 128
+_EPOCH_SLACK_SECONDS: Final = 3600
 
 
 class Principal(msgspec.Struct, frozen=True):
@@ -50,16 +51,32 @@ class Session(msgspec.Struct, frozen=True):
 class _Kept(msgspec.Struct, frozen=True):
     principal: Principal
     expires_at: datetime
+    epoch: bytes | None = None
 
 
 async def begin_session(
-    principal: Principal, *, store: EphemeralStore, ttl: timedelta = SESSION_TTL
+    principal: Principal, *, store: EphemeralStore, ttl: timedelta = SESSION_TTL, epoch: bytes | None = None
 ) -> Session:
-    """A new session of `principal`, good for `ttl`. Raises Unavailable."""
+    """A new session of `principal`, good for `ttl`; a resident's belongs to the `epoch` that the caller read before it
+    was settled who that is. Raises Unavailable."""
     session = Session("cs_" + secrets.token_urlsafe(32), principal, clock.now() + ttl)
-    kept = msgspec.msgpack.encode(_Kept(principal, session.expires_at))
+    kept = msgspec.msgpack.encode(_Kept(principal, session.expires_at, epoch))
     await store.set(_session_key(session.token), kept, ttl_seconds=ttl.total_seconds())
     return session
+
+
+async def session_epoch(resident: UUID, *, store: EphemeralStore) -> bytes | None:
+    """The epoch that new sessions of `resident` belong to; None when none was ended lately. Raises Unavailable."""
+    return await store.get(_epoch_key(str(resident)))
+
+
+async def end_sessions_of(resident: UUID, *, store: EphemeralStore) -> None:
+    """End every session of `resident` that has begun, wherever it is, by beginning a new epoch. Raises Unavailable.
+
+    The epoch is forgotten after the longest session: whatever it ended is over by then, and what began in it goes on.
+    """
+    kept_seconds = RESIDENT_SESSION_TTL.total_seconds() + _EPOCH_SLACK_SECONDS
+    await store.set(_epoch_key(str(resident)), secrets.token_bytes(16), ttl_seconds=kept_seconds)
 
 
 async def end_session(token: str, *, store: EphemeralStore) -> None:
@@ -113,7 +130,12 @@ async def principal_of(token: str, *, store: EphemeralStore) -> Principal | None
     if token.startswith("cs_"):
         raw = await store.get(_session_key(token))
         kept = msgspec.msgpack.decode(raw, type=_Kept) if raw is not None else None
-        return kept.principal if kept is not None and kept.expires_at > clock.now() else None
+        if kept is None or kept.expires_at <= clock.now():
+            return None
+        if kept.principal.role == "resident":
+            epoch = await store.get(_epoch_key(kept.principal.subject))
+            return kept.principal if epoch in (None, kept.epoch) else None
+        return kept.principal
     if token.startswith("ct_"):
         return await _long_lived(token)
     return None
@@ -165,6 +187,10 @@ def _session_key(token: str) -> str:
     return "session:" + _digest(token).hex()
 
 
+def _epoch_key(resident: str) -> str:
+    return "session-epoch:" + resident
+
+
 __all__ = [
     "CLIENT_SESSION_TTL",
     "RESIDENT_SESSION_TTL",
@@ -175,8 +201,10 @@ __all__ = [
     "Session",
     "begin_session",
     "end_session",
+    "end_sessions_of",
     "issue_token",
     "principal_of",
     "revoke_token",
     "revoke_tokens_of",
+    "session_epoch",
 ]

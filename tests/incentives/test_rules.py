@@ -6,7 +6,7 @@ from incentives.rules import CelEligibility, check_rule, holds, present
 from marketplace.errors import Invalid
 
 FACTS = {
-    "resident": {"city": "420100"},
+    "resident": {"city": "420100", "verified": True},
     "wallet": {"available_g": 5_000, "earned_g": 20_000},
     "now": {"weekday": 6, "hour": 10},
 }
@@ -22,6 +22,8 @@ FACTS = {
         ('resident.city.startsWith("42")', True),
         ("wallet.available_g > 10000 ? true : wallet.earned_g % 2 == 1", False),
         ("size(resident.city) == 6", True),
+        ("resident.verified && now.hour < 18", True),
+        ("!resident.verified", False),
         ("true", True),
     ],
 )

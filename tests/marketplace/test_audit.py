@@ -6,13 +6,28 @@ import asyncpg
 import pytest
 
 from marketplace.audit import INVARIANTS, audit
+from marketplace.identity import persons
+from marketplace.identity.stores import MemoryStore
 from marketplace.registry import EmbeddedRegistry
 from marketplace.settlement import settle
-from tests.builders import a_campaign, a_resident, a_till, an_offer, cancel, redeem, redeemed, verify
+from tests.builders import (
+    REAL_NAMES,
+    a_campaign,
+    a_person,
+    a_resident,
+    a_till,
+    an_id_number,
+    an_offer,
+    cancel,
+    redeem,
+    redeemed,
+    signed_in,
+    verify,
+)
 
 
 async def a_busy_day() -> None:
-    """Something of everything: issued, verified, cancelled, fulfilled, settled and waiting."""
+    """Something of everything: issued, verified, cancelled, fulfilled, settled and waiting; a person come back."""
     campaign = await a_campaign(10_000)
     offer = await an_offer(kind="cash_coupon", campaign=campaign, stock=10, limit=5)
     resident, till = await a_resident(), await a_till(of=offer)
@@ -22,6 +37,10 @@ async def a_busy_day() -> None:
     await verify(till, (await redeemed(offer, resident))[1])
     await cancel(resident, (await redeemed(offer, resident))[0])
     await redeemed(offer, resident)
+    store, number = MemoryStore(), an_id_number()
+    await a_person("13800000001", number, store=store)
+    _, new = await signed_in("13800000002", store=store)
+    await persons.recover(resident=new.id, name="张三", id_number=number, real_names=REAL_NAMES, store=store)
 
 
 async def broken() -> set[str]:
@@ -79,6 +98,14 @@ async def test_an_empty_marketplace_is_sound(database: str) -> None:
     ("UPDATE redemption SET status = 'cancelled' WHERE status = 'verified'", "captures_have_one_consumption_record"),
     ("UPDATE coupon SET open = NOT open", "coupons_belong_to_redemptions"),
     ("DELETE FROM coupon", "coupons_belong_to_redemptions"),
+    ("DELETE FROM identity_event WHERE event = 'verified'", "verified_residents_are_persons_with_a_trail"),
+    ("UPDATE resident SET person_hash = NULL, verified_at = NULL WHERE person_hash IS NOT NULL",
+     "verified_residents_are_persons_with_a_trail"),
+    ("UPDATE resident SET person_hash = id::text, verified_at = now(), name = '甲' WHERE closed_at IS NULL",
+     "verified_residents_are_persons_with_a_trail"),
+    ("DELETE FROM identity_event WHERE event = 'closed'", "closed_residents_have_a_trail_and_nothing_else"),
+    ("UPDATE resident SET closed_at = now() WHERE phone IS NULL AND closed_at IS NULL",
+     "closed_residents_have_a_trail_and_nothing_else"),
 ])  # fmt: skip
 async def test_tampering_is_found_and_named(tampered: asyncpg.Connection, tampering: str, named: str) -> None:
     await a_busy_day()

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -28,10 +28,12 @@ from marketplace.identity.tokens import (
     Principal,
     begin_session,
     end_session,
+    end_sessions_of,
     issue_token,
     principal_of,
     revoke_token,
     revoke_tokens_of,
+    session_epoch,
 )
 from marketplace.ids import new_id
 from marketplace.settings import Settings, SettingsError, load_settings
@@ -198,6 +200,29 @@ async def test_a_session_is_over_when_it_is_ended_or_its_time_is_up(store):
     assert await principal_of(session.token, store=store) is None
 
 
+async def test_all_sessions_of_one_resident_end_at_once_and_later_ones_go_on(store):
+    resident, other = new_id(), new_id()
+
+    async def begun(whose: UUID) -> str:
+        epoch = await session_epoch(whose, store=store)
+        return (await begin_session(Principal("resident", str(whose)), store=store, epoch=epoch)).token
+
+    early, theirs = [await begun(resident), await begun(resident)], await begun(other)
+    read_before = await session_epoch(resident, store=store)
+    await end_sessions_of(resident, store=store)
+    late = await begun(resident)
+    hurried = await begin_session(Principal("resident", str(resident)), store=store, epoch=read_before)
+
+    assert [await principal_of(token, store=store) for token in (*early, hurried.token)] == [None] * 3
+    for token in (late, theirs):
+        assert await principal_of(token, store=store) is not None
+    await end_sessions_of(resident, store=store)
+    assert await principal_of(late, store=store) is None
+    last = await begun(resident)
+    await store.delete(f"session-epoch:{resident}")  # as when its time is up
+    assert await principal_of(last, store=store) is not None
+
+
 async def test_a_revoked_or_expired_token_is_refused(database):
     store, till = MemoryStore(), Principal("till", str(uuid4()))
     lasting, brief, other = [
@@ -261,7 +286,7 @@ def test_the_settings_have_defaults_and_the_environment_wins_over_the_file(tmp_p
     [
         ({"PORT": "x"}, "PORT"), ({"PORT": "70000"}, "PORT"), ({"WORKERS": "0"}, "WORKERS"),
         ({"WORKERS": "2"}, "REDIS_URL"), ({"DATABASE_URL": "mysql://secret@x"}, "DATABASE_URL"),
-        ({"CHUTAN_TIME_SHIFT": "8 days"}, "CHUTAN_TIME_SHIFT"),
+        ({"CHUTAN_TIME_SHIFT": "8 days"}, "CHUTAN_TIME_SHIFT"), ({"IDENTITY_URL": "ftp://secret@x"}, "IDENTITY_URL"),
     ],
 )  # fmt: skip
 def test_a_wrong_setting_is_named_and_not_repeated(environment, name, tmp_path):

@@ -157,6 +157,7 @@ async def test_a_phone_and_its_code_begin_a_session_that_sign_out_ends(app, clie
         "phone": "138****5678",
         "name": None,
         "city": "420100",
+        "verified_at": None,
     }
     mine = await client.get("/api/v1/whoami/resident", headers=bearer(session["token"]))
     assert mine.json() == {"id": session["resident"]["id"]}

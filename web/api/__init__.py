@@ -7,6 +7,7 @@ from typing import Final
 from litestar.types import ControllerRouterHandler
 
 from web.api.channels import confirm_link, submit_activities
+from web.api.identity import IdentityController
 from web.api.offers import OfferController, OperatorOfferController, PublisherOfferController
 from web.api.operators import OperatorController
 from web.api.registry import RegistryController
@@ -15,6 +16,7 @@ from web.api.tills import TillController
 
 HANDLERS: Final[list[ControllerRouterHandler]] = [
     MeController,
+    IdentityController,
     RedemptionController,
     OfferController,
     PublisherOfferController,

@@ -17,9 +17,10 @@ from litestar.params import JSONBody, URLEncodedBody
 from litestar.types import ControllerRouterHandler
 
 from marketplace.errors import Invalid
-from marketplace.identity import oauth, otp, residents
+from marketplace.identity import oauth, otp, persons, residents
 from marketplace.identity.passwords import operator_sign_in
 from marketplace.identity.phones import masked
+from marketplace.identity.realname import RealNames, masked_name
 from marketplace.identity.sms import SmsSender
 from marketplace.identity.stores import EphemeralStore
 from marketplace.identity.tokens import CLIENT_SESSION_TTL, Principal, Session, end_session
@@ -48,6 +49,17 @@ class PasswordSignIn(msgspec.Struct, forbid_unknown_fields=True):
     password: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 
 
+class Identity(msgspec.Struct, forbid_unknown_fields=True):
+    name: Annotated[str, msgspec.Meta(max_length=100, description="As on the identity card")]
+    id_number: Annotated[
+        str, msgspec.Meta(max_length=64, description="The 18-digit resident identity number (GB 11643)")
+    ]
+
+
+class IdentityWithProof(Identity, forbid_unknown_fields=True):
+    proof: Annotated[str, msgspec.Meta(max_length=128, description="As sign-in gave it")]
+
+
 class CodeSent(msgspec.Struct):
     expires_in_seconds: int
     resend_after_seconds: int
@@ -58,6 +70,7 @@ class ResidentView(msgspec.Struct):
     phone: str | None
     name: str | None
     city: str
+    verified_at: datetime | None
 
 
 class ResidentSession(msgspec.Struct):
@@ -96,11 +109,21 @@ class AuthController(Controller):
         self, data: JSONBody[SignIn], request: AnyRequest, store: NamedDependency[EphemeralStore]
     ) -> ResidentSession:
         """The first sign-in with a phone makes the resident."""
-        session, person = await residents.sign_in(
-            data.phone, data.code, address=address_of(request), store=store
+        return session_view(
+            *await residents.sign_in(data.phone, data.code, address=address_of(request), store=store)
         )
-        view = ResidentView(person.id, masked(person.phone), person.name, person.city)
-        return ResidentSession(session.token, session.expires_at, view)
+
+    @post("/identity", summary="Sign in as a resident after a long time")
+    async def settle(
+        self, data: JSONBody[IdentityWithProof], real_names: NamedDependency[RealNames],
+        store: NamedDependency[EphemeralStore],
+    ) -> ResidentSession:  # fmt: skip
+        """What `identity_check_required` asks for; another person than the account's gets an account of their own."""
+        return session_view(
+            *await persons.settle(
+                proof=data.proof, name=data.name, id_number=data.id_number, real_names=real_names, store=store
+            )
+        )
 
     @delete("/sessions", summary="End the present session")
     async def sign_out(
@@ -130,6 +153,18 @@ class AuthController(Controller):
         return _plain(
             await operator_sign_in(data.login, data.password, address=address_of(request), store=store)
         )
+
+
+def resident_view(person: residents.Person) -> ResidentView:
+    """A resident as they are shown to themselves: whoever looks over their shoulder learns little."""
+    return ResidentView(
+        person.id, masked(person.phone), masked_name(person.name), person.city, person.verified_at
+    )
+
+
+def session_view(session: Session, person: residents.Person) -> ResidentSession:
+    """A resident's session that was just begun."""
+    return ResidentSession(session.token, session.expires_at, resident_view(person))
 
 
 def _plain(session: Session) -> PlainSession:
@@ -223,4 +258,12 @@ def _basic(authorization: str) -> oauth.ClientSecret:
 
 
 HANDLERS: Final[list[ControllerRouterHandler]] = [AuthController, token]
-__all__ = ["HANDLERS", "address_of"]
+__all__ = [
+    "HANDLERS",
+    "Identity",
+    "ResidentSession",
+    "ResidentView",
+    "address_of",
+    "resident_view",
+    "session_view",
+]

@@ -11,18 +11,23 @@ from litestar.di import NamedDependency
 from litestar.response import Redirect
 
 from marketplace.errors import ChutanError, Invalid, Refused
+from marketplace.identity import persons
 from marketplace.identity.otp import CODE_TTL_SECONDS, send_code
 from marketplace.identity.passwords import operator_sign_in
+from marketplace.identity.realname import RealNames
+from marketplace.identity.residents import PROOF_TTL_SECONDS
 from marketplace.identity.residents import sign_in as resident_sign_in
 from marketplace.identity.sms import SandboxSms, SmsSender
 from marketplace.identity.stores import EphemeralStore
 from marketplace.identity.tokens import Session, end_session
 from merchants.staff import staff_sign_in
 from web.pages.forms import AnyRequest, address_of, is_secure, local_place, typed
+from web.pages.real_name import form_values, status_after
 from web.pages.rendering import AREAS, back, page, words_of
 from web.sessions import COOKIE, ended_cookie, session_cookie
 
 PHONE_COOKIE = "chutan_phone"
+PROOF_COOKIE = "chutan_proof"
 
 
 class PasswordSignIn(Protocol):
@@ -58,7 +63,7 @@ async def send(
         return back(place + "&wrong=phone")
     except Refused as refused:
         return back(place, refused=refused)
-    return back(place, _phone_cookie(request, phone, max_age=CODE_TTL_SECONDS))
+    return back(place, _kept(request, PHONE_COOKIE, phone, max_age=CODE_TTL_SECONDS))
 
 
 @post("/sign-in", include_in_schema=False, status_code=303)
@@ -71,10 +76,44 @@ async def sign_in(request: AnyRequest, store: NamedDependency[EphemeralStore]) -
             request.cookies.get(PHONE_COOKIE, ""), form["code"], address=address_of(request), store=store
         )
     except ChutanError as error:
-        return _refused(f"/sign-in?next={place}", error, wrong="code")
-    await _end_earlier(request, store)
-    cookies = session_cookie(session, secure=is_secure(request)), _phone_cookie(request, "", max_age=0)
-    return back(place, *cookies)
+        if error.code != "identity_check_required":
+            return _refused(f"/sign-in?next={place}", error, wrong="code")
+        proof = _kept(request, PROOF_COOKIE, error.facts["proof"], max_age=PROOF_TTL_SECONDS)
+        return back(f"/sign-in/identity?next={place}", proof, _kept(request, PHONE_COOKIE, "", max_age=0))
+    return await _signed_in(request, session, store, place, _kept(request, PHONE_COOKIE, "", max_age=0))
+
+
+@get("/sign-in/identity", include_in_schema=False)
+async def identity_form(
+    request: AnyRequest, real_names: NamedDependency[RealNames]
+) -> Response[str] | Redirect:
+    """Ask who it is, since the account was not signed in to for a long time."""
+    if not request.cookies.get(PROOF_COOKIE):
+        return back("/sign-in")
+    place = _next(request.query_params.get("next", ""), "/")
+    return await page(request, "sign_in_identity.html", next=place, **form_values(request, real_names))
+
+
+@post("/sign-in/identity", include_in_schema=False, status_code=303)
+async def settle(
+    request: AnyRequest, real_names: NamedDependency[RealNames], store: NamedDependency[EphemeralStore]
+) -> Response[str] | Redirect:
+    """Open the account to its own person, or another person's own account to them."""
+    form = await typed(request)
+    place = _next(form["next"], "/")
+    try:
+        session, _ = await persons.settle(
+            proof=request.cookies.get(PROOF_COOKIE, ""), name=form["name"], id_number=form["id_number"],
+            real_names=real_names, store=store,
+        )  # fmt: skip
+    except ChutanError as error:
+        if error.code == "unauthenticated":
+            return back("/sign-in", _kept(request, PROOF_COOKIE, "", max_age=0), refused=error)
+        return await page(
+            request, "sign_in_identity.html", status=status_after(error), next=place,
+            **form_values(request, real_names, form, error),
+        )  # fmt: skip
+    return await _signed_in(request, session, store, place, _kept(request, PROOF_COOKIE, "", max_age=0))
 
 
 @get("/publisher/sign-in", include_in_schema=False)
@@ -129,9 +168,11 @@ async def _password_form(request: AnyRequest, area: str, place: str) -> Response
     )  # fmt: skip
 
 
-async def _signed_in(request: AnyRequest, session: Session, store: EphemeralStore, place: str) -> Redirect:
+async def _signed_in(
+    request: AnyRequest, session: Session, store: EphemeralStore, place: str, *cookies: Cookie
+) -> Redirect:
     await _end_earlier(request, store)
-    return back(place, session_cookie(session, secure=is_secure(request)))
+    return back(place, session_cookie(session, secure=is_secure(request)), *cookies)
 
 
 async def _end_earlier(request: AnyRequest, store: EphemeralStore) -> None:
@@ -156,8 +197,9 @@ def _next(given: str, otherwise: str) -> str:
     return otherwise if {"&", "#", "?"} & set(place) else place
 
 
-def _phone_cookie(request: AnyRequest, phone: str, *, max_age: int) -> Cookie:
-    return Cookie(key=PHONE_COOKIE, value=phone, httponly=True, samesite="lax", path="/sign-in",
+def _kept(request: AnyRequest, key: str, value: str, *, max_age: int) -> Cookie:
+    """A cookie from one step of signing in to the next."""
+    return Cookie(key=key, value=value, httponly=True, samesite="lax", path="/sign-in",
                   secure=is_secure(request), max_age=max_age)  # fmt: skip
 
 
@@ -165,6 +207,8 @@ HANDLERS = [
     sign_in_form,
     send,
     sign_in,
+    identity_form,
+    settle,
     staff_form,
     staff_signs_in,
     operator_form,
