@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from marketplace import chart, clock, db, ledger, lots, publishers, redemptions, verifications
+from marketplace import chart, clock, db, ledger, lots, pools, publishers, redemptions, verifications
 from marketplace.errors import ChutanError
 from marketplace.ids import new_id
 from marketplace.offers import lifecycle
@@ -66,9 +67,10 @@ async def an_offer(
     campaign: UUID | None = None,
     benefit: dict[str, Any] | None = None,
     conditions: Conditions | None = None,
+    codes: Sequence[str] = ("AA", "BB"),
     **more: Any,
 ) -> OfferView:
-    """A live offer; of a new publisher with one store where none is given."""
+    """A live offer; of a new publisher with one store where none is given. `codes` fill the pool of the kind `code`."""
     if publisher is None:
         publisher = await a_publisher()
         await a_store(publisher)
@@ -78,6 +80,8 @@ async def an_offer(
         "conditions": conditions, "funding": Funding(campaign) if campaign else None,
     }  # fmt: skip
     draft = await lifecycle.create_draft(publisher=publisher, change=change_from(given | more), actor="test")
+    if kind == "code":
+        await pools.add_codes(publisher=publisher, offer=draft.id, codes=codes)
     await lifecycle.submit(publisher=publisher, offer=draft.id, actor="test")
     return await lifecycle.approve(offer=draft.id, actor="test")
 
