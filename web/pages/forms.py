@@ -74,6 +74,11 @@ def local_place(given: str, *, otherwise: str) -> str:
     return given if _PLACE.fullmatch(given) else otherwise
 
 
+def is_htmx(request: AnyRequest) -> bool:
+    """Whether htmx asks for a part of the page, and not a browser for the whole."""
+    return request.headers.get("hx-request") == "true" and "hx-history-restore-request" not in request.headers
+
+
 def is_secure(request: AnyRequest) -> bool:
     """Whether cookies may be kept to HTTPS."""
     return request.url.scheme == "https"
