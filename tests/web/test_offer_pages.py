@@ -70,6 +70,12 @@ async def test_an_offer_of_every_kind_is_written_and_comes_back_as_it_was_typed(
     assert await the_offer(owner) == offer
 
 
+async def test_a_draft_may_be_without_a_benefit(owner):
+    for kind in KINDS:
+        await write(owner, kind, then="save", **{f"benefit__{name}": "" for name in TYPED[kind][0]})
+    assert await db.fetch_value("SELECT count(*) FROM offer") == len(KINDS)
+
+
 async def test_every_kind_can_be_chosen(owner):
     page = await owner.open("/publisher/offers/new")
     assert all(f'href="/publisher/offers/new?kind={kind}"' in page for kind in KINDS)
@@ -104,7 +110,8 @@ async def test_what_a_form_does_not_ask_for_stays_as_it_was(owner):
     [
         ("discount", {"benefit__off_bp": "x", "price_g": "1.5", "starts_at": "2020-02-31"},
          ["benefit.off_bp", "price_g", "starts_at"]),
-        ("discount", {"benefit__off_bp": "101"}, ["benefit.off_bp"]),
+        ("discount", {"benefit__off_bp": "101", "benefit__cap_fen": "1.234"}, ["benefit.off_bp", "benefit.cap_fen"]),
+        ("discount", {"benefit__off_bp": "", "benefit__cap_fen": "0"}, ["benefit.off_bp", "benefit.cap_fen"]),
         ("gift", {"benefit__item": "", "hours_from": "11:00", "hours_to": "25:00"}, ["benefit.item", "hours_to"]),
         ("gift", {"hours_from": "11", "hours_to": "12:00"}, ["hours_from"]),
         ("gift", {"hours_from": "11:00", "hours_to": "11:00"}, ["hours_from"]),

@@ -5,13 +5,13 @@ A field that makes no sense for the kind is not in the form, and what an offer s
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from marketplace import clock
 from marketplace.errors import FieldError, Invalid
-from marketplace.offers.benefits import Kind, benefit_from
+from marketplace.offers.benefits import Kind, benefit_from, check_part
 from marketplace.offers.terms import Change, Terms, capture, change_from
 from marketplace.offers.view import OfferView
 from marketplace.offers.windows import end_from, start_from
@@ -69,7 +69,7 @@ def change_of(form: Typed, *, kind: Kind) -> Change:
     errors: list[FieldError] = []
     given: dict[str, Any] = {name: form[name] or None for name in _TEXTS}
     for name in _wholes(kind):
-        given[name] = _read(whole, form[name], name, errors)
+        given[name] = _try(errors, whole, form[name], field=name)
     benefit = _benefit(form, kind, errors)
     if at_till(kind):
         given["conditions"] = _conditions(form, errors)
@@ -77,19 +77,17 @@ def change_of(form: Typed, *, kind: Kind) -> Change:
     if "funding" in form:
         given["funding"] = {"campaign": form["funding"]} if form["funding"] else None
     for name, value in given.items():
-        try:
-            change_from({name: value})
-            if name in _INSTANTS and value:
-                _INSTANTS[name](value)
-        except Invalid as wrong:
-            errors += wrong.errors
+        _try(errors, change_from, {name: value})
+        if name in _INSTANTS and value:
+            _try(errors, _INSTANTS[name], value)
     if errors:
         raise Invalid(*errors)
     return change_from({**given, "kind": kind, "benefit": benefit})
 
 
 def _conditions(form: Typed, errors: list[FieldError]) -> dict[str, Any]:
-    least = _read(hundredths, form["conditions.min_bill_fen"], "conditions.min_bill_fen", errors)
+    field = "conditions.min_bill_fen"
+    least = _try(errors, hundredths, form[field], field=field)
     return {
         "weekdays": [int(day) for day in form.all("weekdays") if day in tuple("1234567")],
         "hours": [[form["hours_from"], form["hours_to"]]] if form["hours_from"] or form["hours_to"] else [],
@@ -102,24 +100,25 @@ def _benefit(form: Typed, kind: Kind, errors: list[FieldError]) -> dict[str, Any
     for part in BENEFIT[kind]:
         field = f"benefit.{part.name}"
         read = _READ.get(part.typed_as)
-        value = _read(read, form[field], field, errors) if read else form[field] or None
+        value = _try(errors, read, form[field], field=field) if read else form[field] or None
         if value is not None:
             benefit[part.name] = value
-    if not benefit or len(errors) > before:
+            _try(errors, check_part, value, kind=kind, name=part.name)
+    if not benefit and len(errors) == before:
         return None
-    missing = [part.name for part in BENEFIT[kind] if part.needed and part.name not in benefit]
-    errors += [FieldError(f"benefit.{name}", "required") for name in missing]
-    if not missing:
-        try:
-            benefit_from(benefit, kind=kind)
-        except Invalid as wrong:
-            errors += wrong.errors
+    errors += [
+        FieldError(f"benefit.{part.name}", "required")
+        for part in BENEFIT[kind]
+        if part.needed and not form[f"benefit.{part.name}"]
+    ]
+    if len(errors) == before:  # what remains to be said is about the parts together
+        _try(errors, benefit_from, benefit, kind=kind)
     return benefit
 
 
-def _read(read: Any, typed: str, field: str, errors: list[FieldError]) -> Any:
+def _try(errors: list[FieldError], read: Callable[..., Any], *given: Any, **named: Any) -> Any:
     try:
-        return read(typed, field=field)
+        return read(*given, **named)
     except Invalid as wrong:
         errors += wrong.errors
         return None

@@ -84,7 +84,7 @@ async def create(
     except Invalid as wrong:
         return await form_page(request, kind, typed_fields(form, kind=kind), staff=staff, wrong=wrong)
     if kind == "code":
-        return back(f"/publisher/offers/{draft.id}#codes")
+        return back(f"/publisher/offers/{draft.id}#pool")
     return await _after_saving(request, staff, draft, eligibility, submit=form["then"] == "submit")
 
 
