@@ -10,11 +10,14 @@ import pytest
 from incentives.rules import FACTS
 from marketplace import db
 from marketplace.errors import Invalid
+from marketplace.identity.tokens import Principal, issue_token
 from marketplace.offers.benefits import KINDS
 from marketplace.offers.catalogue import publisher_offer
 from marketplace.publishers import create_campaign
+from merchants.staff import add_staff
 from tests import builders
 from tests.web.test_pages import (  # noqa: F401  (the application as a fixture)
+    PASSWORD,
     Visitor,
     a_signed_in_member,
     a_signed_in_operator,
@@ -24,6 +27,7 @@ from tests.web.test_pages import (  # noqa: F401  (the application as a fixture)
 from web.locale import LANGUAGES, text
 from web.pages.forms import rate_bp
 from web.pages.pool import lines_of
+from web.sessions import COOKIE
 
 TYPED: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
     "cash_coupon": ({"amount_fen": "5"}, {"amount_fen": 500}),
@@ -44,7 +48,8 @@ async def owner(anyone) -> Visitor:  # noqa: F811
     await builders.a_store(publisher)
     visitor = anyone()
     visitor.publisher = publisher
-    await a_signed_in_member(visitor, publisher)
+    staff = await add_staff(publisher=publisher, login="dz", name="店长", password=PASSWORD, role="owner")
+    visitor.client.cookies.set(COOKIE, await issue_token(Principal("staff", str(staff.id))))
     return visitor
 
 
