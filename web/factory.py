@@ -35,6 +35,7 @@ from web import access
 from web.api import auth, health
 from web.idempotency import idempotency_key
 from web.incoming import BODY_LIMIT_BYTES, StrictRequest, finish, nul_refusing, timed
+from web.kept import KeptAnswers, forget_what_changed
 from web.problems import ErrorPage, render_problem
 from web.throttle import Throttle
 
@@ -69,6 +70,7 @@ def create_web(
     without them this process makes its own. `https` keeps cookies off plain connections.
     """
     store = store if store is not None else open_store(settings.redis_url)
+    kept = KeptAnswers(store)
     throttle = Throttle(settings.redis_url)
     client = httpx.AsyncClient()
     sms = sms or (HttpSms(settings.sms_url, client) if settings.sms_url else SandboxSms(store))
@@ -79,6 +81,7 @@ def create_web(
         **access.DEPENDENCIES,
         "idempotency_key": Provide(idempotency_key),
         "store": _given(store),
+        "kept": _given(kept),
         "throttle": _given(throttle),
         "sms": _given(sms),
         "real_names": _given(RealNames(identity, person_key or secrets.token_hex(32))),
@@ -90,12 +93,19 @@ def create_web(
         lifespan=[_closing(store, throttle, client), *lifespan],
         plugins=list(plugins),
         state=State(
-            {"settings": settings, "store": store, "throttle": throttle, "sms": sms, "error_page": error_page}
+            {
+                "settings": settings,
+                "store": store,
+                "kept": kept,
+                "throttle": throttle,
+                "sms": sms,
+                "error_page": error_page,
+            }
         ),
         request_class=StrictRequest,
         request_max_body_size=BODY_LIMIT_BYTES,
         middleware=[timed, nul_refusing],
-        before_send=[finish],
+        before_send=[forget_what_changed, finish],
         exception_handlers={Exception: render_problem},
         compression_config=CompressionConfig(backend="brotli", brotli_gzip_fallback=True, minimum_size=1024),
         csrf_config=_csrf(csrf_secret, secure=https),

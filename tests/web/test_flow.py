@@ -43,10 +43,16 @@ class Demo:
             headers["Idempotency-Key"] = key or str(new_id())
         return await self.client.request(method, path, json=json, headers=headers, **more)
 
-    async def live_offer(self, **changes: Any) -> str:
+    async def draft(self, **changes: Any) -> str:
         made = await self.call(self.merchant["token"], "POST", "/api/v1/publisher/offers", OFFER | changes)
         assert made.status_code == 201, made.text
         offer: str = made.json()["id"]
+        return offer
+
+    async def live_offer(self, **changes: Any) -> str:
+        return await self.approved(await self.draft(**changes))
+
+    async def approved(self, offer: str) -> str:
         submitted = await self.call(
             self.merchant["token"], "POST", f"/api/v1/publisher/offers/{offer}/submit"
         )
@@ -231,11 +237,15 @@ async def test_a_channel_account_is_linked_by_mandate_and_unlinked(demo: Demo) -
 
 
 async def test_a_pool_gives_each_of_its_codes_once(demo: Demo) -> None:
-    offer = await demo.live_offer(kind="code", benefit={"value_fen": 100}, conditions={}, stock_total=None)
+    offer = await demo.draft(kind="code", benefit={"value_fen": 100}, conditions={}, stock_total=None)
     path = f"/api/v1/publisher/offers/{offer}/codes"
+    empty = await demo.call(demo.merchant["token"], "POST", f"/api/v1/publisher/offers/{offer}/submit")
+    assert (empty.status_code, [e["field"] for e in empty.json()["errors"]]) == (400, ["codes"])
     report = await demo.call(demo.merchant["token"], "POST", path, {"codes": ["AA", " ＡＡ ", "", "BB"]})
     assert report.json() == {"added": 2, "refused": [[2, "repeated"], [3, "blank"]]}, report.text
     assert (await demo.call(demo.merchant["token"], "POST", path, {"codes": ["BB"]})).json()["added"] == 0
+    await demo.approved(offer)
+    assert (await demo.call(None, "GET", f"/api/v1/offers/{offer}")).json()["stock_left"] == 2
     taken = await asyncio.gather(*(demo.redeem(resident, offer) for resident in demo.residents[:3]))
     assert sorted(answer.status_code for answer in taken) == [201, 201, 409]
     given = [answer.json()["coupon"]["code"] for answer in taken if answer.status_code == 201]

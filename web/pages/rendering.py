@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import MediaType, Response
@@ -21,6 +21,8 @@ from marketplace.identity.tokens import Principal
 from web.access import caller
 from web.locale import Language, preferred_language, text, worded
 from web.pages.forms import AnyRequest, new_form_key
+
+Html = TypeVar("Html", str, bytes)
 
 WEB: Final = Path(__file__).resolve().parent.parent
 STATIC: Final = WEB / "static"
@@ -143,9 +145,14 @@ def render(words: Words, template: str, *, area: str, path: str, status: int, **
         .get_template(template)
         .render(t=words, language=words.language, area=area, path=path, asset=asset, **values)
     )
+    return as_page(words, html, status=status)
+
+
+def as_page(words: Words, html: Html, *, status: int = 200) -> Response[Html]:
+    """Finished HTML as an answer."""
     headers = {
         "Content-Language": words.language,
-        "Vary": "Accept-Language, Cookie",
+        "Vary": "Accept-Language, Cookie, HX-Request",
         "Cache-Control": "no-store",
     }
     return Response(html, media_type=MediaType.HTML, status_code=status, headers=headers)
