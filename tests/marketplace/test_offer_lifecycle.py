@@ -200,7 +200,10 @@ async def test_once_approved_nobody_else_is_made_to_pay():
 
 
 async def test_who_pays_may_change_until_it_is_approved():
-    publisher, campaign = await a_publisher(stores=STORE), await create_campaign(name="低碳周", funder="武汉市")
+    publisher, campaign = (
+        await a_publisher(stores=STORE),
+        await create_campaign(name="低碳周", funder="武汉市"),
+    )
     draft = await a_draft(publisher, funding={"campaign": str(campaign)}, **COUPON)
     await lifecycle.submit(publisher=publisher, offer=draft.id, actor=ACTOR)
     await lifecycle.reject(offer=draft.id, reason="请自行出资", actor="operator:test")
