@@ -98,3 +98,6 @@ CREATE TRIGGER ledger_account_starts_empty BEFORE INSERT ON ledger_account
 ALTER TABLE ledger_transfer DROP CONSTRAINT ledger_transfer_pending_id_key;
 CREATE UNIQUE INDEX ledger_transfer_resolved_once ON ledger_transfer (pending_id) WHERE pending_id IS NOT NULL;
 DROP INDEX ledger_account_owner;
+
+-- The order in which a limited account moved: its lock is held while the number is drawn. It orders nothing else.
+ALTER TABLE ledger_transfer ADD COLUMN seq bigint GENERATED ALWAYS AS IDENTITY;
