@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from incentives.cycling import CAPPED, CREDITED
+from incentives.judging import CAPPED, CREDITED
 from incentives.methodologies import Methodology, shipped
 from marketplace import db
 

@@ -69,20 +69,21 @@ class StrictRequest(Request[Any, Any, State]):
     def _decoded(self, body: bytes) -> Any:
         handler: Any = self.scope.get("route_handler")
         field = getattr(handler, "parsed_data_field", None)
-        try:
-            return msgspec.json.decode(
-                body or b"null",
-                type=Any if field is None else field.annotation,
-                dec_hook=default_deserializer,
-            )
-        except RecursionError as error:
-            raise Invalid(FieldError("", "too_deep")) from error
-        except UnicodeDecodeError as error:
-            raise Invalid(FieldError("", "not_utf8")) from error
-        except msgspec.ValidationError as error:
-            raise Invalid(field_error(str(error))) from error
-        except (msgspec.DecodeError, ValueError) as error:
-            raise Invalid(FieldError("", "not_json")) from error
+        return decoded(body, Any if field is None else field.annotation)
+
+
+def decoded(body: bytes, kind: Any) -> Any:
+    """The JSON `body` as a `kind`, strictly. Raises Invalid."""
+    try:
+        return msgspec.json.decode(body or b"null", type=kind, dec_hook=default_deserializer)
+    except RecursionError as error:
+        raise Invalid(FieldError("", "too_deep")) from error
+    except UnicodeDecodeError as error:
+        raise Invalid(FieldError("", "not_utf8")) from error
+    except msgspec.ValidationError as error:
+        raise Invalid(field_error(str(error))) from error
+    except (msgspec.DecodeError, ValueError) as error:
+        raise Invalid(FieldError("", "not_json")) from error
 
 
 _AT: Final = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
@@ -152,6 +153,7 @@ def timed(app: ASGIApp) -> ASGIApp:
 __all__ = [
     "BODY_LIMIT_BYTES",
     "StrictRequest",
+    "decoded",
     "field_error",
     "finish",
     "for_machines",

@@ -3,7 +3,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from incentives.channels import RecordResult, RideRecord, submit_records
+from incentives.channels import AnyResult, RideRecord, submit_records
 from marketplace import db, residents
 from marketplace.errors import Invalid
 from tests.incentives.trips import CHANNEL, a_channel
@@ -66,9 +66,9 @@ async def test_a_thousand_records_are_the_most():
 
 async def test_the_answer_can_be_kept_in_the_transaction_of_its_effect():
     await a_linked_rider()
-    kept: list[list[RecordResult]] = []
+    kept: list[list[AnyResult]] = []
 
-    async def keep(results: list[RecordResult]) -> None:
+    async def keep(results: list[AnyResult]) -> None:
         assert await db.fetch_value("SELECT count(*) FROM lot") == 1
         kept.append(results)
 

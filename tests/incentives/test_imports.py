@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from incentives import imports
-from incentives.cycling import fault
 from incentives.imports import ImportReport, import_trips
+from incentives.judging import fault
 from incentives.methodologies import in_force
-from incentives.rides import Ride
+from incentives.records import Record
 from marketplace import db
 from marketplace.errors import Invalid, NotFound
 from tests.incentives.trips import CHANNEL, a_channel, a_file, a_ride, many_rides
@@ -20,21 +20,21 @@ from tests.incentives.trips import CHANNEL, a_channel, a_file, a_ride, many_ride
 pytestmark = pytest.mark.usefixtures("database")
 
 
-def expected(rides: list[Ride]) -> ImportReport:
+def expected(rides: list[Record]) -> ImportReport:
     """The reference's words, taken literally and slowly."""
     version = in_force("bike-wuhan", date(2024, 5, 6))
     assert version is not None
     report = ImportReport(read=len(rides))
     latest: dict[str, datetime] = {}
     earned: defaultdict[tuple[str, date], int] = defaultdict(int)
-    for ride in sorted(rides, key=lambda ride: (ride.started_at, ride.trip_id)):
+    for ride in sorted(rides, key=lambda ride: (ride.started_at, ride.record_id)):
         reason = fault(ride, version.checks)
-        if reason is None and ride.rider_id in latest and ride.started_at < latest[ride.rider_id]:
+        if reason is None and ride.subject in latest and ride.started_at < latest[ride.subject]:
             reason = "overlapping"
         if reason is None:
-            latest[ride.rider_id] = max(latest.get(ride.rider_id, ride.ended_at), ride.ended_at)
-            left, grams = 1_500 - earned[ride.rider_id, ride.day], int(ride.distance_m) * 933 // 10_000
-            earned[ride.rider_id, ride.day] += min(left, grams)
+            latest[ride.subject] = max(latest.get(ride.subject, ride.ended_at), ride.ended_at)
+            left, grams = 1_500 - earned[ride.subject, ride.day], int(ride.quantity * 1_000) * 933 // 10_000
+            earned[ride.subject, ride.day] += min(left, grams)
             report.grams += min(left, grams)
             report.credited += grams <= left
             report.capped += 0 < left < grams

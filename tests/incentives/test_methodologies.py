@@ -18,7 +18,8 @@ version = {version}
 behaviour = "bike"
 city = "420100"
 effective_from = {effective_from}
-unit = "km"
+record = "{record}"
+unit = "{unit}"
 formula = "quantity x factor"
 factor = "{factor}"
 demonstration = false
@@ -35,9 +36,12 @@ text = "somewhere"
 
 
 def written(folder: Path, *, name: str | None = None, key: str = "bike", version: int = 1,
-            effective_from: str = "2020-01-01", factor: str = "93.3") -> str:  # fmt: skip
+            effective_from: str = "2020-01-01", factor: str = "93.3", record: str = "ride",
+            unit: str = "km") -> str:  # fmt: skip
     name = name or f"{key}-{version}.toml"
-    text = FILE.format(key=key, version=version, effective_from=effective_from, factor=factor)
+    text = FILE.format(
+        key=key, version=version, effective_from=effective_from, factor=factor, record=record, unit=unit
+    )
     (folder / name).write_text(text, encoding="utf-8")
     return name
 
