@@ -77,6 +77,7 @@ BEGIN
             USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'ledger_transfer_resolves';
     END IF;
 
+    -- A hold is looked up by its id, and only where one is resolved: a join would be free to read the whole journal.
     UPDATE ledger_account a SET
         debits_pending = a.debits_pending + m.debits_pending,
         debits_posted = a.debits_posted + m.debits_posted,
@@ -88,15 +89,17 @@ BEGIN
                sum(credits_pending)::bigint AS credits_pending, sum(credits_posted)::bigint AS credits_posted
         FROM (
             SELECT t.debit AS account,
-                   CASE WHEN t.phase = 'pending' THEN t.amount WHEN p.id IS NOT NULL THEN -p.amount ELSE 0 END AS debits_pending,
+                   CASE WHEN t.phase = 'pending' THEN t.amount WHEN t.pending_id IS NOT NULL
+                        THEN -(SELECT p.amount FROM ledger_transfer p WHERE p.id = t.pending_id) ELSE 0 END AS debits_pending,
                    CASE WHEN t.phase IN ('posted', 'post') THEN t.amount ELSE 0 END AS debits_posted,
                    0 AS credits_pending, 0 AS credits_posted
-            FROM moved t LEFT JOIN ledger_transfer p ON p.id = t.pending_id
+            FROM moved t
             UNION ALL
             SELECT t.credit, 0, 0,
-                   CASE WHEN t.phase = 'pending' THEN t.amount WHEN p.id IS NOT NULL THEN -p.amount ELSE 0 END,
+                   CASE WHEN t.phase = 'pending' THEN t.amount WHEN t.pending_id IS NOT NULL
+                        THEN -(SELECT p.amount FROM ledger_transfer p WHERE p.id = t.pending_id) ELSE 0 END,
                    CASE WHEN t.phase IN ('posted', 'post') THEN t.amount ELSE 0 END
-            FROM moved t LEFT JOIN ledger_transfer p ON p.id = t.pending_id
+            FROM moved t
         ) AS sides
         GROUP BY account
     ) AS m
