@@ -317,14 +317,14 @@ def audit_command() -> None:
 
 # ---------------------------------------------------------------- the demonstration
 async def load_demonstration() -> None:
-    """Publishers, offers, a channel, residents and an operator, made by the domain's own verbs; once."""
+    """Publishers, offers, channels, residents and an operator, made by the domain's own verbs; once."""
     if await db.is_demonstration():
         return
     if await db.fetch_value("SELECT EXISTS (SELECT 1 FROM resident) OR EXISTS (SELECT 1 FROM publisher)"):
         raise click.ClickException("this database has data of its own: the demonstration is for an empty one")
     seed = token_bytes(32)
     await db.execute("UPDATE installation SET demonstration = true, seed = $1", seed)
-    await riders.make_channel(secret=derived(seed, "channel", riders.CHANNEL))
+    await riders.make_channels({key: derived(seed, "channel", key) for key in riders.CHANNELS})
     for publisher in await shops.make_publishers():
         await _token(seed, "staff", publisher.staff)
         for till in publisher.tills.values():
@@ -385,8 +385,8 @@ async def credentials(base_url: str) -> dict[str, Any]:
         ],
         "operator": {"token": demo_token_of(seed, "operator", operator)},
         "channels": [
-            {"key": riders.CHANNEL, "client_id": riders.CLIENT_ID,
-             "client_secret": derived(seed, "channel", riders.CHANNEL)}
+            {"key": key, "client_id": riders.client_id(key), "client_secret": derived(seed, "channel", key)}
+            for key in riders.CHANNELS
         ],
     }  # fmt: skip
 

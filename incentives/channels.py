@@ -10,9 +10,9 @@ import msgspec
 
 from incentives.crediting import credit_records, methodology_of
 from incentives.judging import CAPPED, CREDITED, MALFORMED, Judgement
-from incentives.methodologies import Methodology
+from incentives.methodologies import Methodology, shipped
 from incentives.records import Malformed, Record, parse_quantity, parse_ride
-from marketplace import clock, residents
+from marketplace import clock, db, residents
 from marketplace.errors import FieldError, Invalid
 
 MAX_RECORDS: Final = 1_000
@@ -69,6 +69,16 @@ class QuantityResult(msgspec.Struct, frozen=True, kw_only=True):
 
 AnyResult: TypeAlias = RideResult | QuantityResult
 Keep = Callable[[list[AnyResult]], Awaitable[None]]
+
+
+async def open_channel(*, key: str, name: str, methodology: str) -> None:
+    """A channel whose records `methodology` quantifies. Raises Invalid when it is none of those that ship."""
+    if methodology not in shipped():
+        raise Invalid(FieldError("methodology", "methodology_unsupported"))
+    await db.execute(
+        "INSERT INTO channel (key, name, methodology, created_at) VALUES ($1, $2, $3, $4)",
+        key, name, methodology, clock.now(),
+    )  # fmt: skip
 
 
 async def record_type(channel: str) -> type[RideRecord] | type[QuantityRecord]:

@@ -12,7 +12,7 @@ _ACCOUNTS = UUID("6f0f3f0e-6a0c-5a5e-9c53-0f9d7f2b1c11")
 
 def new_id() -> UUID:
     """A new identifier, later than every earlier one of this process."""
-    made: UUID = pgproto.UUID(uuid_utils.uuid7().bytes)  # a UUID that is made, hashed and sent to PostgreSQL in C
+    made: UUID = pgproto.UUID(uuid_utils.uuid7().bytes)  # made, hashed and sent to PostgreSQL in C
     return made
 
 

@@ -57,6 +57,19 @@ def test_twelve_methodologies_ship_each_with_its_source():
     assert all(version.source.text for versions in shipped().values() for version in versions)
 
 
+def test_rides_are_of_bikes_and_the_other_ten_are_quantities():
+    rides = {key for key, versions in shipped().items() if versions[-1].record == "ride"}
+    assert rides == {"bike-wuhan", "ebike-chongqing"}
+
+
+def test_what_was_assumed_is_said():
+    """The reference gives a day of effect for the cycling methodology only, and a cap for no other."""
+    for key, (version,) in shipped().items():
+        if key != "bike-wuhan":
+            assert version.caps.daily_g is None
+            assert "assume" in version.review or key == "own-bag-wuhan", key
+
+
 def test_the_cycling_methodology_is_that_of_the_reference():
     assert (bike().factor_text, bike().caps.daily_g, bike().effective_from) == (
         "93.3 g/km",
@@ -116,6 +129,20 @@ def test_a_later_version_cannot_take_effect_earlier(tmp_path: Path):
     written(tmp_path, version=2, effective_from="2020-01-01")
     written(tmp_path, version=1, effective_from="2021-01-01")
     with pytest.raises(MethodologyFault, match="earlier"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(("record", "unit"), [("ride", "kWh"), ("drive", "km"), ("quantity", "mile")])
+def test_a_shape_or_unit_that_there_is_not_is_refused(tmp_path: Path, record: str, unit: str):
+    name = written(tmp_path, record=record, unit=unit)
+    with pytest.raises(MethodologyFault, match=name):
+        load(tmp_path)
+
+
+def test_versions_share_the_shape_and_unit_of_their_records(tmp_path: Path):
+    written(tmp_path, version=1)
+    written(tmp_path, version=2, effective_from="2024-01-01", record="quantity")
+    with pytest.raises(MethodologyFault, match="shape"):
         load(tmp_path)
 
 
