@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -15,6 +16,7 @@ FUNDERS: Final = account("CNY_FEN", "funders")
 UNITS: Final = account("UNIT", "units")  # the other side of every counter
 
 
+@lru_cache(maxsize=16_384)  # a batch of records asks for each wallet several times
 def wallet(resident: UUID) -> Account:
     """A resident's grams."""
     return account("CO2E_G", "wallet", resident, limited=True)

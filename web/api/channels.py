@@ -87,17 +87,21 @@ async def submit_activities(
     shape: Any = await record_type(key)
     submission: Submission[Any] = decoded(await request.body(), Submission[shape])
 
+    answer: dict[str, Any] = {}
+
     async def keep(results: list[AnyResult]) -> None:
-        if not await ledger.remember(idempotency_key, _answer(results), at=clock.now()):
+        answer.update(_answer(results))
+        if not await ledger.remember(idempotency_key, answer, at=clock.now()):
             raise Refused("idempotency_in_flight")
 
     try:
-        return _answer(await submit_records(key, submission.records, keep=keep))
+        await submit_records(key, submission.records, keep=keep)
     except Refused as refusal:
         first = await ledger.answered(idempotency_key) if refusal.code == "idempotency_in_flight" else None
         if first is None:
             raise
         return dict(first.answer)
+    return answer
 
 
 class Confirmation(msgspec.Struct, forbid_unknown_fields=True):
