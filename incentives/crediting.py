@@ -26,7 +26,7 @@ from incentives.judging import (
     Judgement,
     Timetable,
 )
-from incentives.methodologies import Methodology, in_force, shipped
+from incentives.methodologies import DAY_SECONDS, Methodology, in_force, shipped
 from incentives.records import Record
 from marketplace import clock, db, lots
 from marketplace.errors import FieldError, Invalid, NotFound, Unavailable
@@ -36,7 +36,7 @@ LOT_LIFE_YEARS: Final = 5
 """How long a credited lot lasts, to the end of that day. Hubei has published no rule: this is the programme's."""
 
 MAX_ATTEMPTS: Final = 5
-_LONGEST: Final = timedelta(days=1)  # no methodology whose records may not overlap takes any as long as this
+_LONGEST: Final = timedelta(seconds=DAY_SECONDS)  # records that may not overlap are shorter
 _TRY_AGAIN = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
 _COLUMNS = (
     "id", "channel", "source_id", "resident", "methodology", "methodology_version", "factor", "started_at", "ended_at",

@@ -22,6 +22,7 @@ MAX_FACTOR_DIGITS = 12
 COUNTED = frozenset({"trip", "step", "order", "use", "bill"})
 """The units of which there are whole numbers only."""
 
+DAY_SECONDS = 86_400
 Shape = Literal["ride", "quantity"]
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 Words = Annotated[str, msgspec.Meta(min_length=1)]
@@ -95,6 +96,8 @@ class Methodology(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
             raise ValueError("the factor must be positive")
         if self.unit != "km" and (self.record == "ride" or self.checks.of_distance):
             raise ValueError(f"rides, distances and speeds are in km, not {self.unit}")
+        if self.checks.no_overlap and not 0 < (self.checks.max_duration_seconds or 0) < DAY_SECONDS:
+            raise ValueError("records that may not overlap need a longest duration of less than a day")
 
     @cached_property
     def ratio(self) -> tuple[int, int]:

@@ -158,7 +158,9 @@ async def test_quantities_are_judged_as_rides_are_where_the_methodology_asks_for
 
 async def test_a_daily_cap_and_overlap_bind_quantities_too(monkeypatch: pytest.MonkeyPatch):
     version = shipped()["metro-wuhan"][0]
-    bound = msgspec.structs.replace(version, caps=Caps(daily_g=300), checks=Checks(no_overlap=True))
+    bound = msgspec.structs.replace(
+        version, caps=Caps(daily_g=300), checks=Checks(no_overlap=True, max_duration_seconds=7_200)
+    )
     monkeypatch.setitem(shipped(), "metro-wuhan", (bound,))  # type: ignore[arg-type]
     hour = {"ended_at": "2026-05-06T09:00:00+08:00"}
     assert await outcomes(

@@ -139,6 +139,14 @@ def test_a_shape_or_unit_that_there_is_not_is_refused(tmp_path: Path, record: st
         load(tmp_path)
 
 
+def test_records_that_may_not_overlap_have_a_longest_duration(tmp_path: Path):
+    name = written(tmp_path)
+    with (tmp_path / name).open("a") as file:
+        file.write("[checks]\nno_overlap = true\n")
+    with pytest.raises(MethodologyFault, match=name):
+        load(tmp_path)
+
+
 def test_versions_share_the_shape_and_unit_of_their_records(tmp_path: Path):
     written(tmp_path, version=1)
     written(tmp_path, version=2, effective_from="2024-01-01", record="quantity")
