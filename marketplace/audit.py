@@ -35,7 +35,7 @@ class _Invariant(NamedTuple):
 
 
 _SIDES: Final = """
-    SELECT t.debit AS account, t.id, t.seq, NULL AS credit_limit,
+    SELECT t.debit AS account, t.id, t.seq, NULL::bigint AS credit_limit,
            CASE t.phase WHEN 'pending' THEN t.amount WHEN 'posted' THEN 0 ELSE -p.amount END AS debits_pending,
            CASE WHEN t.phase IN ('posted', 'post') THEN t.amount ELSE 0 END AS debits_posted,
            0 AS credits_pending, 0 AS credits_posted
@@ -156,13 +156,15 @@ INVARIANTS: Final = (
              JOIN consumption_record c ON c.id = e.id AND c.state = 'recorded'
              WHERE e.kind = 'retire') AS registry) AS total
         WHERE ledger <> registry"""),
+    # Each use by the limit that stood then: a limit may be lowered below what is used.
     _Invariant("limits_hold", f"""
         SELECT id::text AS "case" FROM (
             SELECT s.id, s.credit_limit,
                    sum(s.credits_pending + s.credits_posted - s.debits_pending - s.debits_posted)
                        OVER (PARTITION BY s.account ORDER BY s.seq) AS counted
-            FROM ({_SIDES}) AS s JOIN ledger_account a ON a.id = s.account AND a.asset = 'UNIT' AND a.limited) AS running
-        WHERE counted > credit_limit  -- as it stood then: a limit may be lowered below what is used"""),
+            FROM ({_SIDES}) AS s JOIN ledger_account a ON a.id = s.account AND a.limited
+            WHERE a.asset = 'UNIT') AS running
+        WHERE counted > credit_limit"""),
     _Invariant("coupons_belong_to_redemptions", """
         SELECT r.id::text AS "case" FROM redemption r LEFT JOIN coupon c ON c.redemption = r.id
         WHERE (c.redemption IS NULL AND r.status IN ('issued', 'verified', 'fulfilled'))
