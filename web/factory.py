@@ -35,7 +35,7 @@ from web import access
 from web.api import auth, health
 from web.idempotency import idempotency_key
 from web.incoming import BODY_LIMIT_BYTES, StrictRequest, finish, nul_refusing, timed
-from web.kept import KeptAnswers, forget_what_changed
+from web.kept import KeptAnswers, forget_what_changed, install
 from web.problems import ErrorPage, render_problem
 from web.throttle import Throttle
 
@@ -81,13 +81,12 @@ def create_web(
         **access.DEPENDENCIES,
         "idempotency_key": Provide(idempotency_key),
         "store": _given(store),
-        "kept": _given(kept),
         "throttle": _given(throttle),
         "sms": _given(sms),
         "real_names": _given(RealNames(identity, person_key or secrets.token_hex(32))),
         **(dependencies or {}),
     }
-    return Litestar(
+    app = Litestar(
         route_handlers=[*health.HANDLERS, *auth.HANDLERS, *handlers],
         dependencies=provided,
         lifespan=[_closing(store, throttle, client), *lifespan],
@@ -115,6 +114,8 @@ def create_web(
         logging_config=None,
         debug=debug,
     )
+    install(app, kept)
+    return app
 
 
 def _given(value: object) -> Provide:

@@ -6,10 +6,9 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, MediaType, Request, Response, get, patch, post
+from litestar import Controller, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, PathParameter
-from litestar.serialization import encode_json
 
 from marketplace.offers import catalogue, lifecycle
 from marketplace.offers.catalogue import OfferPage
@@ -18,8 +17,7 @@ from marketplace.offers.terms import change_from
 from marketplace.offers.view import OfferView
 from marketplace.pools import PoolReport, add_codes
 from merchants import publishing
-from web.access import Operator, Resident, Staff, caller
-from web.kept import KeptAnswers
+from web.access import Operator, Resident, Staff
 from web.paging import Cursor, Limit
 
 
@@ -40,8 +38,6 @@ class OfferController(Controller):
     @get()
     async def live(
         self,
-        request: Request[Any, Any, Any],
-        kept: NamedDependency[KeptAnswers],
         visitor: NamedDependency[Resident | None],
         eligibility: NamedDependency[Eligibility],
         city: FromQuery[str | None] = None,
@@ -51,26 +47,12 @@ class OfferController(Controller):
         affordable: FromQuery[bool] = False,
         limit: Limit = 20,
         cursor: Cursor = None,
-    ) -> Response[OfferPage]:
+    ) -> OfferPage:
         """Live offers, newest first."""
-        asked: dict[str, Any] = {
-            "city": city,
-            "kind": kind,
-            "publisher": publisher,
-            "q": q,
-            "limit": limit,
-            "cursor": cursor,
-        }
-
-        async def made() -> bytes:
-            return encode_json(await catalogue.live_offers(**asked))
-
-        if await caller(request) is None:
-            finished: Any = await kept.answer(f"api {asked}", made)
-            return Response(finished, media_type=MediaType.JSON)
-        return Response(await catalogue.live_offers(
-            **asked, affordable=affordable, resident=visitor.id if visitor else None, eligibility=eligibility,
-        ))  # fmt: skip
+        return await catalogue.live_offers(
+            city=city, kind=kind, publisher=publisher, q=q, limit=limit, cursor=cursor, affordable=affordable,
+            resident=visitor.id if visitor else None, eligibility=eligibility,
+        )  # fmt: skip
 
     @get("/{offer_id:uuid}")
     async def one(

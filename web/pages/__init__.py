@@ -1,6 +1,6 @@
 """The pages: server-rendered, and whole without JavaScript. A form posts, and is answered by 303 or by itself.
 
-They ask the application for the dependencies `resident`, `staff`, `operator`, `store`, `kept`, `sms`, `real_names`,
+They ask the application for the dependencies `resident`, `staff`, `operator`, `store`, `sms`, `real_names`,
 `throttle`, `eligibility` and `registry`, and for CSRF tokens; templates and static files they bring along.
 """
 

@@ -18,9 +18,8 @@ from marketplace.offers.eligibility import Eligibility
 from marketplace.redemptions import redeem
 from marketplace.wallets import wallet_of
 from web.access import Resident
-from web.kept import KeptAnswers
 from web.pages.forms import AnyRequest, idempotency_key, is_htmx, typed
-from web.pages.rendering import Words, as_page, back, page, viewer, words_of
+from web.pages.rendering import Words, back, page, viewer, words_of
 from web.pages.showing import offer_card, offer_details
 
 OFFERS_A_PAGE: Final = 24
@@ -60,23 +59,12 @@ def _asked(request: AnyRequest) -> Asked:
 
 
 @get("/", include_in_schema=False)
-async def mall(
-    request: AnyRequest, eligibility: NamedDependency[Eligibility], kept: NamedDependency[KeptAnswers]
-) -> Response[Any]:
+async def mall(request: AnyRequest, eligibility: NamedDependency[Eligibility]) -> Response[str]:
     """The live offers as cards; htmx gets the list alone."""
     words, principal, asked = words_of(request), await viewer(request), _asked(request)
     template = "parts/offers.html" if is_htmx(request) else "mall.html"
-
-    async def made() -> bytes:
-        found = await _found(asked, resident=None, eligibility=eligibility)
-        shown = await page(request, template, csrf="", form_key="", **_shown(words, asked, found))
-        return shown.content.encode()
-
+    resident = principal.id if principal and principal.role == "resident" else None
     try:
-        if principal is None and "refused" not in request.query_params:
-            signed_out = asked._replace(affordable="")
-            return as_page(words, await kept.answer(f"{template} {words.language} {signed_out}", made))
-        resident = principal.id if principal and principal.role == "resident" else None
         found = await _found(asked, resident=resident, eligibility=eligibility)
     except Invalid:
         nothing = _shown(words, Asked("", asked.q, asked.city, "", ""), OfferPage([], None))
