@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import MediaType, Response
@@ -21,8 +21,6 @@ from marketplace.identity.tokens import Principal
 from web.access import caller
 from web.locale import Language, preferred_language, text, worded
 from web.pages.forms import AnyRequest, new_form_key
-
-Html = TypeVar("Html", str, bytes)
 
 WEB: Final = Path(__file__).resolve().parent.parent
 STATIC: Final = WEB / "static"
@@ -145,11 +143,6 @@ def render(words: Words, template: str, *, area: str, path: str, status: int, **
         .get_template(template)
         .render(t=words, language=words.language, area=area, path=path, asset=asset, **values)
     )
-    return as_page(words, html, status=status)
-
-
-def as_page(words: Words, html: Html, *, status: int = 200) -> Response[Html]:
-    """Finished HTML as an answer."""
     headers = {
         "Content-Language": words.language,
         "Vary": "Accept-Language, Cookie, HX-Request",
