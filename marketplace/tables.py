@@ -39,9 +39,11 @@ class LedgerTransfer(Table, tablename="ledger_transfer"):
     credit_limit = BigInt(null=True, default=None)
     subject = UUID(null=True, default=None)
     created_at = Timestamptz(default=None)
+    seq = BigInt(default=None)
 
 
 class Idempotency(Table, tablename="idempotency"):
+    id = UUID(primary_key=True, default=None)
     principal = Text(default=None)
     operation = Text(default=None)
     key = Text(default=None)

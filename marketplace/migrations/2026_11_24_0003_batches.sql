@@ -101,3 +101,20 @@ DROP INDEX ledger_account_owner;
 
 -- The order in which a limited account moved: its lock is held while the number is drawn. It orders nothing else.
 ALTER TABLE ledger_transfer ADD COLUMN seq bigint GENERATED ALWAYS AS IDENTITY;
+
+-- A key is found by 16 bytes of its hash instead of three texts: its index only grows, and this one by a quarter as much.
+ALTER TABLE idempotency ADD COLUMN id uuid;
+ALTER TABLE idempotency DISABLE TRIGGER idempotency_is_kept;
+UPDATE idempotency
+SET id = encode(substring(sha256(convert_to(concat_ws(E'\n', principal, operation, key), 'UTF8')) FOR 16), 'hex')::uuid;
+ALTER TABLE idempotency ENABLE TRIGGER idempotency_is_kept;
+ALTER TABLE idempotency
+    DROP CONSTRAINT idempotency_pkey,
+    ADD PRIMARY KEY (id),
+    ADD CONSTRAINT idempotency_id_is_of_its_key CHECK (
+        id = encode(substring(sha256(convert_to(concat_ws(E'\n', principal, operation, key), 'UTF8')) FOR 16), 'hex')::uuid
+    );
+
+-- Nothing asks for redemptions by these.
+DROP INDEX redemption_offer;
+DROP INDEX redemption_publisher;
