@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 from typing import Final, TypeAlias
@@ -13,9 +14,10 @@ from incentives.judging import CAPPED, CREDITED, MALFORMED, Judgement
 from incentives.methodologies import Methodology, shipped
 from incentives.records import Malformed, Record, parse_quantity, parse_ride
 from marketplace import clock, db, residents
-from marketplace.errors import FieldError, Invalid
+from marketplace.errors import FieldError, Invalid, Refused
 
 MAX_RECORDS: Final = 1_000
+_KEY: Final = re.compile(r"[a-z][a-z0-9-]{1,39}")
 
 
 class RideRecord(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -72,13 +74,18 @@ Keep = Callable[[list[AnyResult]], Awaitable[None]]
 
 
 async def open_channel(*, key: str, name: str, methodology: str) -> None:
-    """A channel whose records `methodology` quantifies. Raises Invalid when it is none of those that ship."""
+    """A channel whose records `methodology` quantifies. Raises Invalid when it is none of those that ship, or `key` is
+    not 2 to 40 small letters, digits and hyphens; Refused `conflict` when there is one with this key."""
     if methodology not in shipped():
         raise Invalid(FieldError("methodology", "methodology_unsupported"))
-    await db.execute(
-        "INSERT INTO channel (key, name, methodology, created_at) VALUES ($1, $2, $3, $4)",
+    if _KEY.fullmatch(key) is None:
+        raise Invalid(FieldError("key", "invalid"))
+    made = await db.execute(
+        "INSERT INTO channel (key, name, methodology, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
         key, name, methodology, clock.now(),
     )  # fmt: skip
+    if not made:
+        raise Refused("conflict")
 
 
 async def record_type(channel: str) -> type[RideRecord] | type[QuantityRecord]:

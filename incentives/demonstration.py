@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from incentives.channels import (
@@ -16,7 +16,8 @@ from incentives.channels import (
     open_channel,
     submit_records,
 )
-from marketplace import clock
+from marketplace import clock, db
+from marketplace.identity.demonstration import issue, secret_of, token_of
 from marketplace.identity.oauth import register_client
 from marketplace.residents import create_resident, link
 
@@ -33,16 +34,37 @@ _PHONE: Final = 13_900_000_000  # numbers of the demonstration: nobody is called
 _DAYS: Final = 8
 
 
-def client_id(channel: str) -> str:
-    """The OAuth client of a channel of the demonstration."""
-    return f"demo-{channel}"
-
-
-async def make_channels(secrets: Mapping[str, str]) -> None:
-    """The channels, each with credentials of its own: `secrets` by key."""
+async def load(seed: bytes) -> None:
+    """Make it all, with sign-ins that follow from `seed`."""
     for key, (name, methodology) in CHANNELS.items():
         await open_channel(key=key, name=name, methodology=methodology)
-        await register_client(client_id=client_id(key), role="channel", subject=key, secret=secrets[key])
+        await register_client(client_id=_client_id(key), role="channel", subject=key,
+                              secret=secret_of(seed, "channel", key))  # fmt: skip
+    for resident in await make_residents():
+        await issue(seed, "resident", resident)
+
+
+async def sign_ins(seed: bytes) -> dict[str, Any]:
+    """The sign-ins of residents and channels."""
+    residents = await db.fetch(
+        "SELECT r.id, r.phone FROM resident r JOIN channel_link l ON l.resident = r.id "
+        "WHERE l.channel = $1 AND l.subject LIKE 'demo-rider-%' AND r.phone IS NOT NULL ORDER BY r.id",
+        BIKES,
+    )
+    return {
+        "residents": [
+            {"id": str(r["id"]), "phone": r["phone"], "token": token_of(seed, "resident", r["id"])}
+            for r in residents
+        ],
+        "channels": [
+            {"key": key, "client_id": _client_id(key), "client_secret": secret_of(seed, "channel", key)}
+            for key in CHANNELS
+        ],
+    }
+
+
+def _client_id(channel: str) -> str:
+    return f"demo-{channel}"
 
 
 async def make_residents() -> list[UUID]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from marketplace import db
 from marketplace.funding import fund
+from marketplace.identity.demonstration import bank_client, bank_key, issue, token_of
+from marketplace.identity.oauth import register_client
 from marketplace.offers.lifecycle import approve, create_draft, submit
 from marketplace.offers.terms import change_from
 from marketplace.publishers import create_campaign, create_publisher, create_store, create_till
@@ -55,6 +58,45 @@ _OFFERS: Final[dict[str, tuple[dict[str, Any], ...]]] = {
          "benefit": {"amount_fen": 1000}, "stock_total": 400, "per_resident_limit": 1},
     ),
 }  # fmt: skip
+
+
+async def load(seed: bytes) -> None:
+    """Make it all, with sign-ins that follow from `seed`."""
+    for publisher in await make_publishers():
+        await issue(seed, "staff", publisher.staff)
+        for till in publisher.tills.values():
+            await issue(seed, "till", till)
+        if publisher.kind == "bank":
+            await register_client(client_id=bank_client(publisher.id), role="bank", subject=str(publisher.id),
+                                  public_jwk=bank_key(seed, publisher.id).as_dict(private=False))  # fmt: skip
+
+
+async def sign_ins(seed: bytes) -> dict[str, Any]:
+    """The sign-ins of publishers' staff, tills and banks."""
+    publishers = await db.fetch(
+        """SELECT p.id, p.kind, p.name, min(s.id::text) AS staff FROM publisher p JOIN staff s ON s.publisher = p.id
+           WHERE s.login LIKE 'demo-%' GROUP BY p.id ORDER BY p.id"""
+    )
+    tills = await db.fetch(
+        "SELECT t.id, t.store, s.publisher FROM till t JOIN store s ON s.id = t.store ORDER BY t.id"
+    )
+    return {
+        "publishers": [
+            {
+                "id": str(p["id"]), "kind": p["kind"], "name": p["name"], "token": token_of(seed, "staff", p["staff"]),
+                "stores": [
+                    {"id": str(t["store"]), "till_token": token_of(seed, "till", t["id"])}
+                    for t in tills if t["publisher"] == p["id"]
+                ],
+            }
+            for p in publishers
+        ],
+        "banks": [
+            {"id": str(p["id"]), "client_id": bank_client(p["id"]),
+             "private_jwk": bank_key(seed, p["id"]).as_dict(private=True)}
+            for p in publishers if p["kind"] == "bank"
+        ],
+    }  # fmt: skip
 
 
 async def make_publishers() -> list[DemoPublisher]:

@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import click
 import httpx
 import pytest
 
 import app
+from incentives.channels import open_channel
 from marketplace import coupons, expiry, settlement
 from marketplace.clock import travelled
+from marketplace.errors import ChutanError
+from marketplace.identity.passwords import add_operator
 from marketplace.ids import new_id
 from marketplace.registry import EmbeddedRegistry
 from marketplace.settings import Settings
@@ -380,3 +384,38 @@ async def test_others_things_do_not_exist(demo: Demo) -> None:
     assert (await demo.call(bank["token"], "GET", f"/api/v1/publisher/offers/{offer}")).status_code == 404
     assert (await demo.call(mine, "GET", "/api/v1/publisher/offers")).status_code == 403
     assert (await demo.call(None, "GET", "/api/v1/me/wallet")).status_code == 401
+
+
+async def test_a_demonstration_is_loaded_once_and_one_that_broke_off_says_so(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def breaks_off(_: bytes) -> None:
+        raise RuntimeError("the power went")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(app.shops, "load", breaks_off)
+        with pytest.raises(RuntimeError):
+            await app.load_demonstration()
+    with pytest.raises(click.ClickException, match="broke off"):
+        await app.load_demonstration()
+
+
+async def test_an_operator_who_was_added_signs_in(database: str, tmp_path: Path) -> None:
+    await add_operator(login="lisi", name="李四", password="long enough")
+    for refused in ({"login": "lisi", "password": "long enough"}, {"login": "wangwu", "password": "short"}):
+        with pytest.raises(ChutanError):
+            await add_operator(name="李四", **refused)
+    web = app.wired(Settings(home=tmp_path))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(web), base_url="http://testserver") as client:
+        sign_in = {"login": "lisi", "password": "long enough"}
+        session = await client.post("/api/v1/auth/operator-sessions", json=sign_in)
+        token = session.json()["token"]
+        waiting = await client.get("/api/v1/operator/offers", headers={"Authorization": f"Bearer {token}"})
+    assert (session.status_code, waiting.status_code) == (201, 200)
+
+
+async def test_a_channel_is_opened_once_and_by_a_methodology_that_ships(database: str) -> None:
+    await open_channel(key="metro", name="地铁", methodology="metro-wuhan")
+    for key, methodology in (("metro", "metro-wuhan"), ("bus", "bus-nowhere"), ("Bus!", "bus-wuhan")):
+        with pytest.raises(ChutanError):
+            await open_channel(key=key, name="公交", methodology=methodology)
