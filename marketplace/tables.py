@@ -159,6 +159,7 @@ class Offer(Table, tablename="offer"):
 class OfferVersion(Table, tablename="offer_version"):
     id = UUID(primary_key=True, default=None)
     offer = UUID(default=None)
+    publisher = UUID(default=None)
     number = Integer(default=None)
     terms = JSONB(default=None)
     created_at = Timestamptz(default=None)

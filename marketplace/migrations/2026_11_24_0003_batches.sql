@@ -118,3 +118,26 @@ ALTER TABLE idempotency
 -- Nothing asks for redemptions by these.
 DROP INDEX redemption_offer;
 DROP INDEX redemption_publisher;
+
+-- Wallets, budgets and what is owed are looked up by account; counters, whose moves carry a limit, are not.
+DROP INDEX ledger_transfer_debit;
+DROP INDEX ledger_transfer_credit;
+CREATE INDEX ledger_transfer_debit ON ledger_transfer (debit, id) WHERE credit_limit IS NULL;
+CREATE INDEX ledger_transfer_credit ON ledger_transfer (credit, id) WHERE credit_limit IS NULL;
+
+-- A redemption names an offer, its version and its publisher, and one key says that the three belong together.
+ALTER TABLE offer ADD UNIQUE (id, publisher);
+ALTER TABLE offer_version ADD COLUMN publisher uuid;
+ALTER TABLE offer_version DISABLE TRIGGER offer_version_is_immutable;
+UPDATE offer_version v SET publisher = o.publisher FROM offer o WHERE o.id = v.offer;
+ALTER TABLE offer_version ENABLE TRIGGER offer_version_is_immutable;
+ALTER TABLE offer_version
+    ALTER COLUMN publisher SET NOT NULL,
+    DROP CONSTRAINT offer_version_offer_fkey,
+    ADD FOREIGN KEY (offer, publisher) REFERENCES offer (id, publisher),
+    ADD UNIQUE (id, offer, publisher);
+ALTER TABLE redemption
+    DROP CONSTRAINT redemption_offer_fkey,
+    DROP CONSTRAINT redemption_publisher_fkey,
+    DROP CONSTRAINT redemption_offer_version_fkey,
+    ADD FOREIGN KEY (offer_version, offer, publisher) REFERENCES offer_version (id, offer, publisher);

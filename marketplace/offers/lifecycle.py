@@ -243,8 +243,8 @@ async def _set_terms(offer: UUID, terms: Terms, *, actor: str) -> None:
 
 async def _keep_version(offer: UUID, terms: Terms, *, actor: str) -> None:
     await db.execute(
-        """INSERT INTO offer_version (id, offer, number, terms, created_at, created_by)
-           SELECT $1, id, version, $3, $4, $5 FROM offer WHERE id = $2""",
+        """INSERT INTO offer_version (id, offer, publisher, number, terms, created_at, created_by)
+           SELECT $1, id, publisher, version, $3, $4, $5 FROM offer WHERE id = $2""",
         new_id(), offer, terms, clock.now(), actor,
     )  # fmt: skip
 
