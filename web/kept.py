@@ -30,7 +30,8 @@ T = TypeVar("T")
 
 KEPT_SECONDS: Final = 1.0
 _GENERATION: Final = "catalogue:generation"
-_GENERATION_SECONDS: Final = 60  # longer than an answer of an earlier generation can be kept or in the making, and than a replica may lag
+# Longer than an answer of an earlier generation is kept or in the making, and than the replica may lag.
+_GENERATION_SECONDS: Final = 60
 _PATIENCE_SECONDS: Final = 0.2
 _PATHS: Final = frozenset({"/", "/api/v1/offers"})
 # Questions that many ask alike; what is searched for, and later pages, are not worth keeping.
