@@ -1,4 +1,4 @@
-"""Who reads from the replica is known: a further one is a decision, and belongs into docs/scaling.md with its reason."""
+"""Who reads from the replica is known: a further one is a decision, and belongs into docs/scaling.md with why."""
 
 from __future__ import annotations
 
