@@ -9,13 +9,16 @@ import asyncio
 import contextlib
 import io
 import os
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import asyncpg
 import msgspec
+import structlog
 from asyncpg.pool import PoolConnectionProxy
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 from piccolo.apps.migrations.commands.forwards import run_forwards
@@ -34,7 +37,8 @@ class _Engine(PostgresEngine):
         """Nothing to ask yet."""
 
 
-DB: Final = _Engine(config={}, extensions=())
+REPLICA: Final = _Engine(config={}, extensions=())
+DB: Final = _Engine(config={}, extensions=(), extra_nodes={"replica": REPLICA})
 APP_REGISTRY: Final = AppRegistry(apps=[])  # app.py, which knows every package, fills it in
 
 Row = asyncpg.Record
@@ -44,14 +48,34 @@ _MIGRATION_LOCK = 0x6368757461_6E  # "chutan"
 POOL_TIMEOUT_SECONDS = 5.0
 STATEMENT_TIMEOUT_MS = 15_000
 LOCK_TIMEOUT_MS = 5_000
+REPLICA_PATIENCE_SECONDS = 1.0
+REPLICA_REST_SECONDS = 5.0  # a replica that did not answer is left alone for so long
 
 
 @asynccontextmanager
 async def opened(
-    url: str, *, pool_size: int = 10, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS
-) -> AsyncIterator[None]:
-    """Connect the process to the database at `url` for as long as the block runs."""
-    DB.config = {
+    url: str, *, replica_url: str | None = None, pool_size: int = 10,
+    statement_timeout_ms: int = STATEMENT_TIMEOUT_MS,
+) -> AsyncIterator[None]:  # fmt: skip
+    """Connect the process to the database at `url`, and to its replica if it has one, for as long as the block runs.
+
+    The replica is connected to when it is first asked: the process starts, and works, without it.
+    """
+    DB.config = _config(url, statement_timeout_ms)
+    await DB.start_connection_pool(min_size=1, max_size=pool_size, init=_prepare)
+    try:
+        if replica_url is not None:
+            REPLICA.config = _config(replica_url, statement_timeout_ms, default_transaction_read_only="on")
+            await REPLICA.start_connection_pool(min_size=0, max_size=pool_size, init=_prepare)
+        yield
+    finally:
+        if REPLICA.pool is not None:
+            await REPLICA.close_connection_pool()
+        await DB.close_connection_pool()
+
+
+def _config(url: str, statement_timeout_ms: int, **more: str) -> dict[str, Any]:
+    return {
         "dsn": url,
         "server_settings": {
             "application_name": "chutan",
@@ -59,13 +83,9 @@ async def opened(
             "statement_timeout": str(statement_timeout_ms),
             "lock_timeout": str(LOCK_TIMEOUT_MS),
             "idle_in_transaction_session_timeout": "60000",
+            **more,
         },
     }
-    await DB.start_connection_pool(min_size=1, max_size=pool_size, init=_prepare)
-    try:
-        yield
-    finally:
-        await DB.close_connection_pool()
 
 
 async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
@@ -132,12 +152,49 @@ def connection() -> Connection:
     return current_connection
 
 
+@contextmanager
+def replica() -> Iterator[None]:
+    """Queries of the block may be answered by the replica, and so be a second old; transactions and statements are not.
+
+    For what is shown to everybody, never for what decides or for somebody's own. Where there is no replica, or it does
+    not answer, the database does.
+    """
+    token = _may_be_old.set(True)
+    try:
+        yield
+    finally:
+        _may_be_old.reset(token)
+
+
+_may_be_old: ContextVar[bool] = ContextVar("may_be_old", default=False)
+_replica_rests_until = 0.0
+
+
 async def fetch(sql: str, *arguments: Any) -> list[Row]:
     """Rows of a query, inside the open transaction if there is one."""
     current = DB.current_transaction.get()
+    if current is None and _may_be_old.get():
+        rows = await _from_replica(sql, *arguments)
+        if rows is not None:
+            return rows
     source: Any = current.connection if current is not None else _pool()
-    rows: list[Row] = await source.fetch(sql, *arguments)
-    return rows
+    found: list[Row] = await source.fetch(sql, *arguments)
+    return found
+
+
+async def _from_replica(sql: str, *arguments: Any) -> list[Row] | None:
+    """What the replica answers; None where it is not there, not well, or not as far as this query needs."""
+    global _replica_rests_until  # noqa: PLW0603
+    if REPLICA.pool is None or time.monotonic() < _replica_rests_until:
+        return None
+    try:
+        async with asyncio.timeout(REPLICA_PATIENCE_SECONDS):
+            rows: list[Row] = await REPLICA.pool.fetch(sql, *arguments)
+            return rows
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        _replica_rests_until = time.monotonic() + REPLICA_REST_SECONDS
+        structlog.get_logger("database").warning("replica_failed", error=type(error).__name__)
+        return None
 
 
 async def fetch_row(sql: str, *arguments: Any) -> Row | None:
@@ -212,6 +269,7 @@ async def is_demonstration() -> bool:
 __all__ = [
     "APP_REGISTRY",
     "DB",
+    "REPLICA",
     "Connection",
     "Row",
     "connection",
@@ -223,6 +281,7 @@ __all__ = [
     "is_demonstration",
     "migrate",
     "opened",
+    "replica",
     "sql_migration",
     "transaction",
 ]

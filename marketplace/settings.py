@@ -18,6 +18,7 @@ _VARIABLES: Final = {
     "PORT": "port",
     "WORKERS": "workers",
     "DATABASE_URL": "database_url",
+    "READ_DATABASE_URL": "read_database_url",
     "REDIS_URL": "redis_url",
     "REGISTRY_URL": "registry_url",
     "CHUTAN_TIME_SHIFT": "time_shift",
@@ -26,6 +27,7 @@ _VARIABLES: Final = {
 }
 _SCHEMES: Final = {
     "DATABASE_URL": ("postgres", "postgresql"),
+    "READ_DATABASE_URL": ("postgres", "postgresql"),
     "REDIS_URL": ("redis", "rediss", "unix"),
     "REGISTRY_URL": ("http", "https"),
     "SMS_URL": ("http", "https"),
@@ -40,8 +42,9 @@ class SettingsError(ValueError):
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings, each with the default that `make run` uses.
 
-    None is: for `database_url` the embedded PostgreSQL, for `redis_url` this process's memory, for `registry_url` the
-    embedded registry, for `sms_url` the sandbox that sends nothing, for `identity_url` the sandbox that asks nobody.
+    None is: for `database_url` the embedded PostgreSQL, for `read_database_url` no replica, for `redis_url` this
+    process's memory, for `registry_url` the embedded registry, for `sms_url` the sandbox that sends nothing, for
+    `identity_url` the sandbox that asks nobody.
     """
 
     home: Path = Path("var")
@@ -49,6 +52,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8000
     workers: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
     database_url: str | None = None
+    read_database_url: str | None = None
     redis_url: str | None = None
     registry_url: str | None = None
     time_shift: timedelta = timedelta()
@@ -81,6 +85,8 @@ def load_settings(environment: Mapping[str, str] | None = None, dotenv: Path = P
         raise SettingsError(
             "WORKERS above 1 needs REDIS_URL: the processes share sessions and limits through Redis"
         )
+    if settings.read_database_url is not None and settings.database_url is None:
+        raise SettingsError("READ_DATABASE_URL needs DATABASE_URL: the embedded PostgreSQL has no replica")
     return settings
 
 

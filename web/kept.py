@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from typing import Final, TypeVar
 from weakref import WeakValueDictionary
 
@@ -18,6 +19,7 @@ from litestar import Litestar
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from marketplace import db
 from marketplace.errors import Unavailable
 from marketplace.identity.stores import EphemeralStore
 from marketplace.ids import new_id
@@ -28,9 +30,8 @@ T = TypeVar("T")
 
 KEPT_SECONDS: Final = 1.0
 _GENERATION: Final = "catalogue:generation"
-_GENERATION_SECONDS: Final = (
-    60  # longer than any answer of an earlier generation can be kept or in the making
-)
+# Longer than an answer of an earlier generation is kept or in the making, and than the replica may lag.
+_GENERATION_SECONDS: Final = 60
 _PATIENCE_SECONDS: Final = 0.2
 _PATHS: Final = frozenset({"/", "/api/v1/offers"})
 # Questions that many ask alike; what is searched for, and later pages, are not worth keeping.
@@ -51,7 +52,8 @@ class KeptAnswers:
     async def answer(self, says: str, make: Callable[[], Awaitable[bytes]]) -> bytes:
         """What `make` makes, or made within the last second. `says` holds everything that it depends on.
 
-        What was made before offers changed is found no more, even by a request that was under way meanwhile.
+        What was made before offers changed is found no more, even by a request that was under way meanwhile. It is made
+        from the replica, but not within a minute after a change: that the replica may not have yet.
         """
         try:
             generation = await _patiently(self._store.get(_GENERATION)) or b""
@@ -65,7 +67,8 @@ class KeptAnswers:
         async with turn:
             kept = await self._kept(key)
             if kept is None:
-                kept = await make()
+                with nullcontext() if generation else db.replica():
+                    kept = await make()
                 await self._keep(key, kept, ttl_seconds=KEPT_SECONDS)
             return kept
 

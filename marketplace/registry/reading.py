@@ -73,10 +73,18 @@ async def operations(account: UUID, *, limit: int, after: UUID | None = None) ->
 
 async def retirement(entry: UUID) -> PublicRetirement:
     """One retirement. Raises NotFound."""
-    row = await db.fetch_row(
-        "SELECT id, purpose, amount_g, recorded_at FROM registry_entry WHERE id = $1 AND kind = 'retire'",
-        entry,
-    )
+    with db.replica():
+        row = await _retirement(entry)
+    row = row or await _retirement(
+        entry
+    )  # an entry never changes, but one that was made just now may not be there yet
     if row is None:
         raise NotFound
     return PublicRetirement(**row)
+
+
+async def _retirement(entry: UUID) -> db.Row | None:
+    return await db.fetch_row(
+        "SELECT id, purpose, amount_g, recorded_at FROM registry_entry WHERE id = $1 AND kind = 'retire'",
+        entry,
+    )

@@ -286,6 +286,8 @@ def test_the_settings_have_defaults_and_the_environment_wins_over_the_file(tmp_p
     [
         ({"PORT": "x"}, "PORT"), ({"PORT": "70000"}, "PORT"), ({"WORKERS": "0"}, "WORKERS"),
         ({"WORKERS": "2"}, "REDIS_URL"), ({"DATABASE_URL": "mysql://secret@x"}, "DATABASE_URL"),
+        ({"READ_DATABASE_URL": "postgresql://secret@x"}, "DATABASE_URL"),
+        ({"DATABASE_URL": "postgres://x", "READ_DATABASE_URL": "mysql://secret@x"}, "READ_DATABASE_URL"),
         ({"CHUTAN_TIME_SHIFT": "8 days"}, "CHUTAN_TIME_SHIFT"), ({"IDENTITY_URL": "ftp://secret@x"}, "IDENTITY_URL"),
     ],
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from uuid import UUID
 
 from litestar import Response, get, post
@@ -9,6 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.response import Redirect
 
+from marketplace import db
 from marketplace.audit import audit
 from marketplace.errors import ChutanError
 from marketplace.offers.catalogue import submitted_offers
@@ -60,11 +62,13 @@ async def send_back(
 
 @get("/operator/settlement", include_in_schema=False)
 async def settlement(request: AnyRequest, operator: NamedDependency[Operator]) -> Response[str]:
-    """Consumption records by state."""
+    """Consumption records by state: a second old, unless the operator has just settled."""
     words = words_of(request)
+    with nullcontext() if "settled" in request.query_params else db.replica():
+        found = await counts()
     shown = [
         {"words": words(f"settlement.{count.state}"), "records": count.records, "amount_g": count.amount_g}
-        for count in await counts()
+        for count in found
     ]
     return await page(request, "operator/settlement.html", area="operator", counts=shown)
 
@@ -75,7 +79,7 @@ async def settle_now(
 ) -> Redirect:
     """Settle everything that was captured, which closes its reversal."""
     await settle(registry, everything=True)
-    return back("/operator/settlement")
+    return back("/operator/settlement?settled")
 
 
 @get("/operator/audit", include_in_schema=False)
