@@ -1,0 +1,153 @@
+"""The redemption figures: ours, the plain service and pgbench by turns, several short rounds of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from secrets import token_hex
+from statistics import median
+from typing import Any
+
+from tests.bench import comparators
+from tests.bench.cluster import Cluster
+from tests.bench.comparators import CLIENTS_TRIED, Floor
+from tests.bench.running import Server, load, ours
+from tests.bench.world import World
+
+MANY, FEW = 256, 32
+WARM_SECONDS = 1.5
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a run is made in."""
+
+    cluster: Cluster
+    home: Path
+    python: str  # of the plain service
+    seconds: float
+    rounds: int
+    say: Say
+
+
+async def measure(
+    bench: Bench, our_world: World, *, ours_in: str, peer_in: str, floor_in: str
+) -> dict[str, Any]:
+    """All of it, on three databases with the same residents and offers."""
+    best = {which: await _best(bench, our_world, floor_in, which) for which in ("hot", "spread")}
+    taken: dict[str, list[dict[str, float]]] = {}
+    starts: list[float] = []
+    memory: list[float] = []
+    for number in range(bench.rounds):
+        bench.say(f"redemptions, round {number + 1} of {bench.rounds}")
+        with ours(bench.cluster.url(ours_in), bench.home) as server:
+            starts.append(server.start_seconds)
+            for clients in (MANY, FEW):
+                for which in ("hot", "spread"):
+                    taken.setdefault(f"ours_{which}_{clients}", []).append(
+                        await loaded(bench, server, our_world, which, clients)
+                    )
+            memory.append(server.memory_mb())
+        with comparators.serving_peer(bench.python, bench.cluster.url(peer_in), bench.home) as server:
+            for which in ("hot", "spread"):
+                taken.setdefault(f"peer_{which}_{FEW}", []).append(
+                    await loaded(bench, server, our_world, which, FEW)
+                )
+        for which in ("hot", "spread"):
+            clients = best[which].best
+            taken.setdefault(f"pgbench_{which}", []).append(
+                asdict(await _floor(bench, our_world, floor_in, which, clients, bench.seconds))
+            )
+    for database in (peer_in, floor_in):
+        await comparators.require_right(bench.cluster, database)
+    medians = {name: _medians(rounds) for name, rounds in taken.items()}
+    return figures(medians, best) | {
+        "rounds": taken,
+        "serve": {"start_seconds": round(median(starts), 2), "memory_mb": max(memory)},
+    }
+
+
+@dataclass(frozen=True)
+class Tried:
+    """Redemptions per second of pgbench by number of clients."""
+
+    per_second: dict[int, float]
+
+    @property
+    def best(self) -> int:
+        return max(self.per_second, key=self.per_second.__getitem__)
+
+
+async def _best(bench: Bench, our_world: World, database: str, which: str) -> Tried:
+    tried = {}
+    for clients in CLIENTS_TRIED:
+        floor = await _floor(bench, our_world, database, which, clients, max(2, bench.seconds / 2))
+        tried[clients] = floor.per_second
+    bench.say(f"pgbench, {which}, by clients: {tried}")
+    return Tried(tried)
+
+
+async def _floor(
+    bench: Bench, our_world: World, database: str, which: str, clients: int, seconds: float
+) -> Floor:
+    await bench.cluster.calm()
+    return comparators.pgbench(
+        bench.cluster, database, which=which, clients=clients, seconds=seconds, home=bench.home,
+        residents=len(our_world.residents), offers=len(our_world.spread),
+    )  # fmt: skip
+
+
+async def loaded(
+    bench: Bench, server: Server, our_world: World, which: str, clients: int
+) -> dict[str, float]:
+    """Redemptions over HTTP for some seconds, after a warm-up that does not count."""
+    plan = {
+        "kind": "redemptions", "port": server.port, "clients": clients, "due": "201", "tokens": our_world.tokens(),
+        "offers": [str(offer) for offer in ([our_world.hot] if which == "hot" else our_world.spread)],
+    }  # fmt: skip
+    load(plan | {"run": token_hex(8), "seconds": WARM_SECONDS})
+    await bench.cluster.calm()
+    server_before, postgres_before = server.cpu_seconds(), bench.cluster.cpu_seconds()
+    seen = load(plan | {"run": token_hex(8), "seconds": bench.seconds})
+    each_us = 1e6 / seen["answers"]
+    return {
+        "per_second": seen["per_second"], "p50_ms": seen["p50_ms"], "p99_ms": seen["p99_ms"], "max_ms": seen["max_ms"],
+        "server_us": round((server.cpu_seconds() - server_before) * each_us, 1),
+        "postgres_us": round((bench.cluster.cpu_seconds() - postgres_before) * each_us, 1),
+        "client_us": seen["client_cpu_us"],
+    }  # fmt: skip
+
+
+def _medians(rounds: Sequence[dict[str, float]]) -> dict[str, float]:
+    return {name: round(median(each[name] for each in rounds), 2) for name in rounds[0]}
+
+
+def figures(medians: dict[str, dict[str, float]], best: dict[str, Tried]) -> dict[str, Any]:
+    """The medians as the report wants them, with their ratios."""
+    few = {which: medians[f"ours_{which}_{FEW}"] for which in ("hot", "spread")}
+    peer = {which: medians[f"peer_{which}_{FEW}"] for which in ("hot", "spread")}
+    ratios = {which: _ratio(few[which], peer[which]) for which in ("hot", "spread")}
+    answer: dict[str, Any] = {
+        which: {
+            "ratio": _ratio(medians[f"ours_{which}_{MANY}"], medians[f"pgbench_{which}"]),
+            "ours": medians[f"ours_{which}_{MANY}"],
+            "pgbench": medians[f"pgbench_{which}"],
+            "tried": best[which].per_second,
+        }
+        for which in ("hot", "spread")
+    }
+    answer["peer"] = {
+        "ratio": min(ratios.values()),
+        "ratios": ratios,
+        "ours": few,
+        "peer": peer,
+    }
+    answer["p99_ms"] = max(each["p99_ms"] for each in few.values())
+    return answer
+
+
+def _ratio(ours_: dict[str, float], theirs: dict[str, float]) -> float:
+    return round(ours_["per_second"] / theirs["per_second"], 2)
