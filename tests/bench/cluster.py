@@ -49,6 +49,10 @@ class Cluster:
     async def drop(self, database: str) -> None:
         await self.run(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
 
+    async def disconnect(self, database: str) -> None:
+        """End whatever still runs there."""
+        await self.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'")
+
     async def run(self, sql: str, database: str = "postgres") -> list[asyncpg.Record]:
         """Run a query, or a script of several."""
         connection = await asyncpg.connect(self.url(database))

@@ -36,7 +36,8 @@ async def measure(bench: Bench, database: str) -> dict[str, Any]:
             "path": f"/api/v1/channels/{demonstration.CHANNEL}/activities", "token": token, "run": token_hex(8),
             "bodies": list(_bodies()),
         })  # fmt: skip
-    command("audit", url=url, home=bench.home)
+    if command("audit", url=url, home=bench.home).answer is None:
+        raise RuntimeError("the audit did not end")
     return {
         "import_per_second": imported,
         "api_per_second": round(CALLS * A_CALL / seen["seconds"], 1),
@@ -50,13 +51,11 @@ def _import(bench: Bench, url: str) -> float:
         lines.write(",".join(COLUMNS) + "\n")
         for ride in _rides(FILE_ROWS, from_day=400):
             lines.write(",".join(ride.values()) + "\n")
-    ran, report = command(
-        "import-trips", str(file), "--channel", demonstration.CHANNEL, url=url, home=bench.home
-    )
-    if report["credited"] != FILE_ROWS:
-        raise RuntimeError(f"not every ride was credited: {report}")
+    told = command("import-trips", str(file), "--channel", demonstration.CHANNEL, url=url, home=bench.home)
+    if told.answer is None or told.answer["credited"] != FILE_ROWS:
+        raise RuntimeError(f"not every ride was credited: {told}")
     file.unlink()
-    return round(FILE_ROWS / ran.seconds, 1)
+    return round(FILE_ROWS / told.seconds, 1)
 
 
 def _bodies() -> Iterator[str]:

@@ -83,33 +83,37 @@ class Ran:
     """A command that has ended well."""
 
     stdout: str
-    seconds: float
     cpu_seconds: float
-    memory_mb: float  # at most, in its largest process
 
 
 def run(command: Sequence[str], environment: Mapping[str, str] | None = None, stdin: str = "") -> Ran:
     """Run a command to its end, and say what it took. Raises RuntimeError when it fails."""
-    begun = time.perf_counter()
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=os.environ | (environment or {}), text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    stdout, stderr = process.communicate(stdin)
+    ended = subprocess.run(
+        command, cwd=ROOT, env=os.environ | (environment or {}), text=True, input=stdin, capture_output=True,
+        check=False,
+    )  # fmt: skip
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if process.returncode != 0:
-        raise RuntimeError(f"{' '.join(command)} failed: {stderr[-2000:]}{stdout[-2000:]}")
-    cpu_seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Ran(stdout, time.perf_counter() - begun, cpu_seconds, 0.0)
+    if ended.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)} failed: {ended.stderr[-2000:]}{ended.stdout[-2000:]}")
+    return Ran(ended.stdout, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
 
-def command(name: str, *arguments: str, url: str, home: Path) -> tuple[Ran, Any]:
-    """Run one of our commands under a watch of its memory; what it printed, read as JSON."""
-    watched = [sys.executable, "-m", "tests.bench.watched", "app.py", name, *arguments]
-    ran = run(watched, of_ours(url, home))
-    told = json.loads(ran.stdout)
-    return Ran("", told["seconds"], ran.cpu_seconds, told["memory_mb"]), json.loads(told["stdout"])
+@dataclass(frozen=True)
+class Told:
+    """What one of our commands printed, None when it was stopped because it took too long."""
+
+    answer: Any
+    seconds: float
+    memory_mb: float
+
+
+def command(name: str, *arguments: str, url: str, home: Path, within_seconds: float = 600) -> Told:
+    """Run one of our commands under a watch of its time and memory. Raises RuntimeError when it fails."""
+    watched = [sys.executable, "-m", "tests.bench.watched", str(within_seconds), "app.py", name, *arguments]
+    told = json.loads(run(watched, of_ours(url, home)).stdout)
+    answer = None if told["stdout"] is None else json.loads(told["stdout"])
+    return Told(answer, told["seconds"], told["memory_mb"])
 
 
 def load(plan: dict[str, Any]) -> dict[str, Any]:

@@ -105,7 +105,8 @@ def a_run() -> dict[str, Any]:
         "catalogue": {"signed_out": page, "signed_in": page},
         "intake": {"import_per_second": 9_000.0, "api_per_second": 12_000.0, "call_p50_ms": 90.0},
         "settlement": {"records": 30_000, "seconds": 4.0, "per_second": 7_500.0},
-        "audit": {"transfers": 1_000_000, "seconds": 20.0, "memory_mb": 90.0, "seconds_per_million": 20.0},
+        "audit": {"transfers": 1_000_000, "seconds": 20.0, "memory_mb": 90.0, "seconds_per_million": 20.0,
+                  "ended": True},
         "growth": [{"residents": 10_000, "transfers": 12_000, "hot": 4_000.0, "hot_us": 500.0, "spread": 3_000.0,
                     "spread_us": 600.0}],
         "machine": {"when": "2026-11-24", "processor": "a processor", "cores": 2, "memory_gb": 8, "system": "Linux",
@@ -140,6 +141,13 @@ def test_the_document_has_every_target_and_both_pictures() -> None:
     assert report.PICTURE in document
     assert report.GROWTH_PICTURE in document
     assert "not quiet" not in document
+
+
+def test_an_audit_without_an_answer_is_named() -> None:
+    figures = a_run()
+    figures["audit"]["ended"] = False
+
+    assert "stopped after 20 s" in report.document(figures)
 
 
 def test_a_machine_that_was_busy_is_named() -> None:
