@@ -20,7 +20,7 @@ _METHOD: Final = """\
   clients. The function stores the same facts (four holds, redemption, coupon, key with answer) under the same
   guarantees on a leaner schema; it looks up no token and speaks no HTTP.
 - **FastAPI + SQLAlchemy** is [the plain service](../tests/bench/peer.py): pydantic models, a session per request,
-  SELECT ... FOR UPDATE, a pool of 20, one worker with uvloop and httptools. The ratio is the lower of hot and spread.
+  SELECT ... FOR UPDATE, a pool of 10, one worker with uvloop and httptools. The ratio is the lower of hot and spread.
 - All have made some redemptions, and their tables are vacuumed and analysed, before anything is measured. Servers are
   started for each round and stopped after it, and never run at the same time. A warm-up and a checkpoint come before
   each measurement. Every load ends with a look at the books: `audit` for ours.
