@@ -106,6 +106,8 @@ async def main() -> None:
             for database in (OURS, PEER, FLOOR, MALL, INTAKE, GROWING):
                 await postgres.drop(database)
     latest.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n")
+    if given.grow:
+        print(json.dumps(figures["growth"], indent=2))
     if "machine" not in figures:
         print(f"{latest}: only how cost grows; make bench writes the document")
         return
@@ -118,8 +120,9 @@ async def main() -> None:
             str(DOCUMENT.parent / "pictures"),
         ]
     )
-    for row in report.rows(figures):
-        print(f"{row[0]:<56} {row[1]:>17} {row[2]:>17} {row[3]:>17}  {row[4].strip('*')}")
+    if not given.grow:
+        for row in report.rows(figures):
+            print(f"{row[0]:<56} {row[1]:>17} {row[2]:>17} {row[3]:>17}  {row[4].strip('*')}")
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ async def measure(
         }  # fmt: skip
         rows.append(await _row(bench, made, database) | pgbench)
         if residents == LONG_AT:
+            bench.say(f"growth: {MORE_TRANSFERS:,} transfers more")
             async with world.opened(url, bench.home):
                 await books.take(MORE_TRANSFERS // books.LEGS, made.residents, made.spread)
                 await db.execute("VACUUM ANALYZE")

@@ -43,16 +43,19 @@ async def measure(
     memory: list[float] = []
     for number in range(bench.rounds):
         bench.say(f"redemptions, round {number + 1} of {bench.rounds}")
+        in_turn = (
+            ("hot", "spread") if number % 2 == 0 else ("spread", "hot")
+        )  # a server remembers who has called
         with ours(bench.cluster.url(ours_in), bench.home) as server:
             starts.append(server.start_seconds)
             for clients in (MANY, FEW):
-                for which in ("hot", "spread"):
+                for which in in_turn:
                     taken.setdefault(f"ours_{which}_{clients}", []).append(
                         await loaded(bench, server, our_world, which, clients)
                     )
             memory.append(server.memory_mb())
         with comparators.serving_peer(bench.python, bench.cluster.url(peer_in), bench.home) as server:
-            for which in ("hot", "spread"):
+            for which in in_turn:
                 taken.setdefault(f"peer_{which}_{FEW}", []).append(
                     await loaded(bench, server, our_world, which, FEW)
                 )

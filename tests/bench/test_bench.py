@@ -152,6 +152,7 @@ def test_an_audit_without_an_answer_is_named() -> None:
     figures["audit"]["ended"] = False
 
     assert "stopped after 20 s" in report.document(figures)
+    assert ["no answer", "**falls short**"] in [row[3:] for row in report.rows(figures)]
 
 
 def test_a_machine_that_was_busy_is_named() -> None:
