@@ -8,19 +8,19 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --no-input -qq
 DONE := $(VENV)/done
 PACKAGES := app.py marketplace merchants incentives web
-LOCKS := requirements.txt requirements-dev.txt
+LOCKS := requirements.txt requirements-dev.txt requirements-bench.txt
 FRONT_END := web/static/manifest.json
 FRONT_END_SOURCES := $(shell find web/assets -type f -not -path '*/node_modules/*' -not -path '*/__pycache__/*')
 
 UV_VERSION := 0.13.9
 UV := $(VENV)/lock/bin/uv
-COMPILE = env -u UV_INDEX -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS UV_NO_CONFIG=1 $(UV) pip compile pyproject.toml -q \
+COMPILE = env -u UV_INDEX -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS UV_NO_CONFIG=1 $(UV) pip compile -q \
 	--universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate $(if $(UPGRADE),--upgrade)
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup setup-dev run test check lint format lock lock-addresses
+.PHONY: help setup setup-dev run test check lint format bench lock lock-addresses
 
 help:  ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,10 +47,15 @@ format: setup-dev  ## format the code, and mend what can be mended safely
 	@$(PY) -m ruff check --fix --quiet --exit-zero
 	@$(PY) -m ruff format
 
+bench: setup-dev $(DONE)/bench  ## measure all, about ten minutes (GROW=1: how cost grows; BENCH="--rounds 1" and so on)
+	@$(PY) -m tests.bench --python $(VENV)/bench/bin/python \
+		$(if $(GROW),--grow $(if $(filter 1,$(GROW)),1000000,$(GROW))) $(BENCH)
+
 lock: $(UV)  ## lock the dependencies anew (UPGRADE=1 for newer versions)
 	@echo "locking: $(LOCKS), web/assets/package-lock.json"
-	@$(COMPILE) --group build -o requirements.txt
-	@$(COMPILE) --group build --group dev -c requirements.txt -o requirements-dev.txt
+	@$(COMPILE) pyproject.toml --group build -o requirements.txt
+	@$(COMPILE) pyproject.toml --group build --group dev -c requirements.txt -o requirements-dev.txt
+	@$(COMPILE) --group bench -c requirements.txt -o requirements-bench.txt
 	@$(PY) web/assets/build.py --lock
 	@$(MAKE) --no-print-directory lock-addresses
 
@@ -78,6 +83,13 @@ $(DONE)/runtime: requirements.txt $(DONE)/venv
 $(DONE)/dev: requirements-dev.txt $(DONE)/runtime
 	@echo "installing the packages for development"
 	@$(PIP) install --no-deps --require-hashes -r requirements-dev.txt
+	@touch $@
+
+$(DONE)/bench: requirements-bench.txt $(DONE)/venv
+	@echo "installing the comparators into $(VENV)/bench"
+	@$(PYTHON) -m venv --clear $(VENV)/bench
+	@$(VENV)/bench/bin/python -m pip --disable-pip-version-check --no-input -qq \
+		install --no-deps --require-hashes -r requirements-bench.txt
 	@touch $@
 
 $(DONE)/project: pyproject.toml $(DONE)/runtime

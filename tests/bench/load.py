@@ -1,13 +1,14 @@
 """The load generator: many keep-alive connections in one process, each sending its next request when it has its answer.
 
-Requests are made beforehand, so that what is measured is the server. Run as a process of its own: it reads a plan as
-JSON from stdin and prints what it saw as JSON.
+It speaks just enough HTTP to be cheap, so that what is measured is the server. Run as a process of its own: it reads a
+plan as JSON from stdin and prints what it saw as JSON.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import random
 import sys
 import time
 from collections import Counter
@@ -78,22 +79,26 @@ class Seen:
 
 
 def redemptions(plan: dict[str, Any]) -> Iterator[bytes]:
-    """Each resident in turn takes an offer, the next one in turn, each time under a new key."""
-    tokens, offers, run = plan["tokens"], plan["offers"], plan["run"]
+    """A resident by chance takes an offer by chance, each time under a new key."""
+    chance, run = random.Random(plan["run"]), plan["run"].encode()
+    tokens = [token.encode() for token in plan["tokens"]]
+    bodies = [b'{"offer_id":"%s"}' % offer.encode() for offer in plan["offers"]]
+    start = b"POST /api/v1/redemptions HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
     for n in count():
-        body = b'{"offer_id":"%s"}' % offers[n % len(offers)].encode()
-        yield (
-            b"POST %s HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer %s\r\nIdempotency-Key: %s-%d\r\n"
-            b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
-            % (
-                plan["path"].encode(),
-                tokens[(n * 7919) % len(tokens)].encode(),
-                run.encode(),
-                n,
-                len(body),
-                body,
-            )
-        )
+        body = bodies[int(chance.random() * len(bodies))]
+        yield b"%sAuthorization: Bearer %s\r\nIdempotency-Key: %s-%d\r\nContent-Length: %d\r\n\r\n%s" % (
+            start, tokens[int(chance.random() * len(tokens))], run, n, len(body), body
+        )  # fmt: skip
+
+
+def calls(plan: dict[str, Any]) -> Iterator[bytes]:
+    """Each of the bodies once, as one caller."""
+    for n, body in enumerate(text.encode() for text in plan["bodies"]):
+        yield b"POST %s HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nAuthorization: Bearer %s\r\n" % (
+            plan["path"].encode(), plan["token"].encode()
+        ) + b"Idempotency-Key: %s-%d\r\nContent-Length: %d\r\n\r\n%s" % (
+            plan["run"].encode(), n, len(body), body
+        )  # fmt: skip
 
 
 def pages(plan: dict[str, Any]) -> Iterator[bytes]:
@@ -111,7 +116,8 @@ def pages(plan: dict[str, Any]) -> Iterator[bytes]:
 
 async def load(plan: dict[str, Any]) -> dict[str, Any]:
     """Run the plan; answers the rate per second, latencies in milliseconds, and the statuses."""
-    seen, requests = Seen(), {"redemptions": redemptions, "pages": pages}[plan["kind"]](plan)
+    kinds = {"redemptions": redemptions, "calls": calls, "pages": pages}
+    seen, requests = Seen(), kinds[plan["kind"]](plan)
     loop = asyncio.get_running_loop()
     begun, cpu = time.perf_counter(), time.process_time()
     clients = []
@@ -129,6 +135,7 @@ async def load(plan: dict[str, Any]) -> dict[str, Any]:
         "p99_ms": _percentile(in_order, 0.99),
         "max_ms": _percentile(in_order, 1),
         "answers": len(in_order),
+        "seconds": round(elapsed, 3),
         "statuses": dict(seen.statuses),
         "bodies": seen.bodies,
         "client_cpu_us": round((time.process_time() - cpu) / max(1, len(in_order)) * 1e6, 1),
