@@ -71,7 +71,7 @@ def create_web(
     """
     store = store if store is not None else open_store(settings.redis_url)
     kept = KeptAnswers(store)
-    throttle = Throttle(settings.redis_url)
+    throttle = Throttle(store)
     client = httpx.AsyncClient()
     sms = sms or (HttpSms(settings.sms_url, client) if settings.sms_url else SandboxSms(store))
     identity = identity or (
@@ -89,7 +89,7 @@ def create_web(
     app = Litestar(
         route_handlers=[*health.HANDLERS, *auth.HANDLERS, *handlers],
         dependencies=provided,
-        lifespan=[_closing(store, throttle, client), *lifespan],
+        lifespan=[_closing(store, client), *lifespan],
         plugins=list(plugins),
         state=State(
             {
@@ -122,14 +122,13 @@ def _given(value: object) -> Provide:
     return Provide(lambda: value, sync_to_thread=False, use_cache=True)
 
 
-def _closing(store: EphemeralStore, throttle: Throttle, client: httpx.AsyncClient) -> Lifespan:
+def _closing(store: EphemeralStore, client: httpx.AsyncClient) -> Lifespan:
     @asynccontextmanager
     async def closing(_: Litestar) -> AsyncIterator[None]:
         try:
             yield
         finally:
             await client.aclose()
-            await throttle.close()
             await store.close()
 
     return closing

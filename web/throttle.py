@@ -1,25 +1,21 @@
-"""How often a caller may call: per minute and principal, over this process's memory or Redis.
+"""How often a caller may call: per minute and principal, counted where sessions are kept.
 
-These limits keep the service fair and never guard value, so that a Redis that does not answer lets calls through.
+These limits keep the service fair and never guard value, so that a store that does not answer lets calls through.
 (The limits on codes and passwords are the identity package's, and do not: without their store nobody signs in.)
+A minute begins with the first call that is counted in it.
 """
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import structlog
-from limits import RateLimitItem, RateLimitItemPerMinute
-from limits.aio.storage import MemoryStorage, RedisStorage
-from limits.aio.strategies import MovingWindowRateLimiter, RateLimiter, SlidingWindowCounterRateLimiter
-from redis.exceptions import RedisError
 
-from marketplace.errors import ChutanError, Refused
+from marketplace.errors import ChutanError, Refused, Unavailable
+from marketplace.identity.stores import EphemeralStore
 from marketplace.identity.tokens import Principal
 
 _log = structlog.get_logger("web")
@@ -31,42 +27,22 @@ CALLS_PER_MINUTE: Final = {
 WRONG_CODES_PER_MINUTE: Final = 10
 TOKENS_PER_MINUTE: Final = 120
 _WRONG: Final = frozenset({"coupon_not_found"})
+_MINUTE: Final = 60
 
 
 class Throttle:
-    """The counters of one process, or those that all share in Redis."""
+    """The counters in `store`: of one process, or of all that share a Redis."""
 
-    def __init__(self, redis_url: str | None = None) -> None:
-        if redis_url is None:
-            storage: MemoryStorage | RedisStorage = MemoryStorage()
-        else:
-            uri = "async+" + redis_url.replace("unix://", "redis+unix://", 1)
-            storage = RedisStorage(
-                uri,
-                implementation="redispy",
-                key_prefix="chutan:limits",
-                socket_timeout=1.0,
-                socket_connect_timeout=1.0,
-            )
-        self._storage = storage
-        self._calls = SlidingWindowCounterRateLimiter(storage)
-        self._guesses = MovingWindowRateLimiter(storage)
-        self._wrong_codes = RateLimitItemPerMinute(WRONG_CODES_PER_MINUTE)
-
-    async def close(self) -> None:
-        """Let go of connections."""
-        if isinstance(self._storage, RedisStorage):
-            bridge: Any = self._storage.bridge
-            await bridge.storage.aclose()
+    def __init__(self, store: EphemeralStore) -> None:
+        self._store = store
 
     async def count_call(self, principal: Principal) -> None:
         """Count a call of `principal`. Raises Refused (rate_limited)."""
-        item = RateLimitItemPerMinute(CALLS_PER_MINUTE[principal.role])
-        await self._hit(self._calls, item, "call", str(principal))
+        await self._count(f"call:{principal}", CALLS_PER_MINUTE[principal.role])
 
     async def count_token_request(self, address: str) -> None:
         """Count a call of the OAuth token endpoint from `address`. Raises Refused (rate_limited)."""
-        await self._hit(self._calls, RateLimitItemPerMinute(TOKENS_PER_MINUTE), "oauth", address)
+        await self._count(f"oauth:{address}", TOKENS_PER_MINUTE)
 
     @asynccontextmanager
     async def guessing(self, till: UUID) -> AsyncIterator[None]:
@@ -74,35 +50,35 @@ class Throttle:
 
         Raises Refused (rate_limited).
         """
-        name = str(till)
-        try:
-            allowed = await self._guesses.test(self._wrong_codes, "code", name)
-        except (RedisError, OSError) as error:
-            _log.warning("throttle_unavailable", error=type(error).__name__)
-            allowed = True
-        if not allowed:
-            raise await self._refusal(self._guesses, self._wrong_codes, "code", name)
+        name = f"wrong-code:{till}"
+        if await self._counted(name) >= WRONG_CODES_PER_MINUTE:
+            raise _refusal()
         try:
             yield
         except ChutanError as error:
             if error.code in _WRONG:
-                await self._hit(self._guesses, self._wrong_codes, "code", name)
+                await self._count(name, WRONG_CODES_PER_MINUTE)
             raise
 
-    async def _hit(self, limiter: RateLimiter, item: RateLimitItem, *names: str) -> None:
+    async def _count(self, name: str, most: int) -> None:
         try:
-            if await limiter.hit(item, *names):
-                return
-            refusal = await self._refusal(limiter, item, *names)
-        except (RedisError, OSError) as error:
-            _log.warning("throttle_unavailable", error=type(error).__name__)
+            calls = await self._store.count(f"limit:{name}", ttl_seconds=_MINUTE)
+        except Unavailable:
+            _log.warning("throttle_unavailable")
             return
-        raise refusal
+        if calls > most:
+            raise _refusal()
 
-    async def _refusal(self, limiter: RateLimiter, item: RateLimitItem, *names: str) -> Refused:
-        stats = await limiter.get_window_stats(item, *names)
-        wait = min(60, max(1, math.ceil(stats.reset_time - time.time())))
-        return Refused("rate_limited", retry_after=wait)
+    async def _counted(self, name: str) -> int:
+        try:
+            return int(await self._store.get(f"limit:{name}") or 0)
+        except Unavailable:
+            _log.warning("throttle_unavailable")
+            return 0
+
+
+def _refusal() -> Refused:
+    return Refused("rate_limited", retry_after=_MINUTE)  # at the latest
 
 
 __all__ = ["CALLS_PER_MINUTE", "TOKENS_PER_MINUTE", "WRONG_CODES_PER_MINUTE", "Throttle"]

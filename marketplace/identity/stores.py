@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from marketplace.errors import Unavailable
 
-_SWEEP_EVERY: Final = 512
+_SWEEP_ABOVE: Final = 512
 _COUNT_SCRIPT: Final = """
 local n = redis.call('INCR', KEYS[1])
 if n == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
@@ -55,12 +55,11 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._kept: dict[str, tuple[float, bytes]] = {}
-        self._writes = 0
+        self._sweep_at = _SWEEP_ABOVE
 
     async def set(self, key: str, value: bytes, *, ttl_seconds: float) -> None:
         """Keep `value` for `ttl_seconds`."""
-        self._writes += 1
-        if self._writes % _SWEEP_EVERY == 0:
+        if len(self._kept) >= self._sweep_at:
             self._sweep()
         self._kept[key] = (time.monotonic() + ttl_seconds, value)
 
@@ -110,6 +109,9 @@ class MemoryStore:
     def _sweep(self) -> None:
         present = time.monotonic()
         self._kept = {key: entry for key, entry in self._kept.items() if entry[0] > present}
+        self._sweep_at = max(
+            _SWEEP_ABOVE, 2 * len(self._kept)
+        )  # so that a write costs the same however many there are
 
 
 class RedisStore:

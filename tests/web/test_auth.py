@@ -27,6 +27,7 @@ from marketplace import clock, db
 from marketplace.errors import ChutanError, NotFound, Refused
 from marketplace.identity import oauth, otp
 from marketplace.identity.sms import SandboxSms
+from marketplace.identity.stores import MemoryStore, open_store
 from marketplace.identity.tokens import Principal, issue_token
 from marketplace.ledger import IdempotencyKey
 from marketplace.settings import Settings
@@ -342,7 +343,8 @@ async def test_a_redis_that_is_gone_refuses_no_one_but_those_who_need_a_session(
 
 @pytest.mark.parametrize("kind", ["memory", "redis"])
 async def test_after_ten_wrong_codes_in_a_minute_a_till_must_wait(request, kind):
-    throttle = Throttle(request.getfixturevalue("redis_url") if kind == "redis" else None)
+    store = open_store(request.getfixturevalue("redis_url") if kind == "redis" else None)
+    throttle = Throttle(store)
     till, other = uuid4(), uuid4()
 
     async def guess(at: UUID, error: ChutanError | None) -> str:
@@ -359,12 +361,12 @@ async def test_after_ten_wrong_codes_in_a_minute_a_till_must_wait(request, kind)
     assert [await guess(till, NotFound("coupon_not_found")) for _ in range(10)] == ["coupon_not_found"] * 10
     assert await guess(till, None) == "rate_limited"
     assert await guess(other, None) == "good"
-    await throttle.close()
+    await store.close()
 
 
 @pytest.mark.parametrize(("role", "promised"), [("resident", 120), ("till", 600)])
 async def test_the_promised_rates_are_never_bound_and_a_flood_is(role, promised):
-    throttle = Throttle()
+    throttle = Throttle(MemoryStore())
     caller = Principal(role, str(uuid4()))
     for _ in range(promised):
         await throttle.count_call(caller)
