@@ -14,11 +14,12 @@ from litestar.serialization import encode_json
 from marketplace.offers import catalogue, lifecycle
 from marketplace.offers.catalogue import OfferPage
 from marketplace.offers.eligibility import Eligibility
-from marketplace.offers.terms import change_from
+from marketplace.offers.terms import Change, change_from
 from marketplace.offers.view import OfferView
 from marketplace.pools import PoolReport, add_codes
 from merchants import publishing
 from web.access import Operator, Resident, Staff, caller
+from web.described import takes
 from web.kept import KeptAnswers
 from web.paging import Cursor, Limit
 
@@ -96,7 +97,7 @@ class PublisherOfferController(Controller):
         """All of them, newest first."""
         return await catalogue.publisher_offers(publisher=staff.publisher, limit=limit, cursor=cursor)
 
-    @post()
+    @post(opt=takes(Change))
     async def create(self, data: JSONBody[dict[str, Any]], staff: NamedDependency[Staff]) -> OfferView:
         """A new draft."""
         publishing.require(staff.role, "publish")
@@ -109,7 +110,7 @@ class PublisherOfferController(Controller):
         """One of its own."""
         return await catalogue.publisher_offer(publisher=staff.publisher, offer=offer_id)
 
-    @patch("/{offer_id:uuid}")
+    @patch("/{offer_id:uuid}", opt=takes(Change))
     async def edit(
         self,
         offer_id: FromPath[UUID],
