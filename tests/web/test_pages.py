@@ -186,6 +186,18 @@ async def test_the_mall_shows_what_is_in_a_city_and_what_a_resident_can_afford(a
     assert "昂贵" in await visitor.open("/?city=nowhere")
 
 
+async def test_a_search_that_finds_nothing_says_so(anyone):
+    visitor = anyone()
+
+    assert "没有找到“&lt;面&gt;”" in await visitor.open("/?q=<面>")
+    assert "暂时没有" in await visitor.open("/")
+
+
+async def test_the_short_addresses_lead_to_a_sign_in(anyone):
+    for area in ("publisher", "operator"):
+        assert f'action="/{area}/sign-in"' in await anyone().open(f"/{area}")
+
+
 async def test_a_form_sent_twice_takes_one_coupon(anyone):
     visitor = anyone()
     offer = await builders.an_offer()
