@@ -285,6 +285,17 @@ async def test_pages_that_are_not_for_the_visitor_lead_to_a_sign_in_or_are_refus
     await visitor.open("/nowhere", status=404)
 
 
+@pytest.mark.parametrize(("kind", "said"), [("cash_coupon", True), ("gift", False), ("ticket", False)])
+async def test_the_cashier_is_told_an_amount_only_where_it_comes_off_the_bill(anyone, kind, said):
+    cashier, offer = anyone(), await builders.an_offer(kind=kind)
+    await builders.a_till(of=offer)
+    await a_signed_in_member(cashier, offer.publisher.id)
+    _, code = await builders.redeemed(offer)
+    await cashier.open("/publisher/till")
+
+    assert ("本单立减" in await cashier.send("/publisher/till", code=code)) is said
+
+
 async def test_anothers_till_does_not_exist(anyone):
     cashier = anyone()
     await a_signed_in_member(cashier, await builders.a_publisher(), role="cashier")
