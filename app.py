@@ -35,7 +35,7 @@ from incentives.imports import import_trips
 from marketplace import audit as books
 from marketplace import clock, db, expiry, ledger, settlement
 from marketplace.embedded import embedded_postgres
-from marketplace.errors import ChutanError, Invalid
+from marketplace.errors import ChutanError, Invalid, NotFound
 from marketplace.identity import demonstration
 from marketplace.identity.oauth import new_secret, register_client
 from marketplace.identity.passwords import add_operator
@@ -48,12 +48,16 @@ from merchants import demonstration as shops
 from web import hot
 from web.api import HANDLERS
 from web.factory import Lifespan, configure_logging, create_web
+from web.locale import text
 from web.pages import error_page, page_handlers
 
 APPS: Final = ["marketplace.piccolo_app", "merchants.piccolo_app", "incentives.piccolo_app"]
 PERSON_KEY: Final = "person-key"
 OPERATOR: Final = "demo-operator"
 WORK_EVERY_SECONDS: Final = 30
+NO_DATABASE: Final = (
+    asyncpg.PostgresConnectionError, asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError,
+)  # fmt: skip
 GC_THRESHOLDS: Final = (50_000, 20, 20)
 
 
@@ -100,8 +104,8 @@ async def replica_alone(settings: Settings) -> AsyncIterator[None]:
 
 def command(verb: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any, on_replica: bool = False) -> Any:
     """Run `verb` on the database, and turn what a user can mend into a line on stderr."""
+    settings = given_settings()
     try:
-        settings = load_settings()
         with nullcontext("") if on_replica else database_url(settings) as url:
 
             async def run() -> Any:
@@ -110,12 +114,19 @@ def command(verb: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any, on_r
 
             return asyncio.run(run())
     except Invalid as invalid:
-        raise click.ClickException(
-            "; ".join(f"{error.field}: {error.code}" for error in invalid.errors)
-        ) from None
+        wrong = (f"{error.field} {text('en', f'field.{error.code}')}" for error in invalid.errors)
+        raise click.ClickException("; ".join(wrong)) from None
     except ChutanError as error:
-        raise click.ClickException(error.code) from None
-    except (SettingsError, OSError) as error:
+        raise click.ClickException(text("en", f"problem.{error.code}.detail") or error.code) from None
+    except (SettingsError, OSError, *NO_DATABASE) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def given_settings() -> Settings:
+    """The settings of a command; what is wrong in them is a line on stderr."""
+    try:
+        return load_settings()
+    except SettingsError as error:
         raise click.ClickException(str(error)) from None
 
 
@@ -267,15 +278,15 @@ def migrate() -> None:
 
 @cli.command()
 def demo() -> None:
-    """Load the demonstration data; again, it changes nothing."""
+    """Load the demonstration data, and print who can sign in where; again, it changes nothing."""
     command(load_demonstration)
+    click.echo(sign_ins(base_url(given_settings())))
 
 
 @cli.command("demo-credentials")
 def demo_credentials() -> None:
     """Print the demonstration's sign-ins."""
-    settings = load_settings()
-    printed(command(credentials, f"http://{settings.host}:{settings.port}"))
+    printed(command(credentials, base_url(given_settings())))
 
 
 @cli.command("import-trips")
@@ -297,13 +308,20 @@ def import_trips_command(file: Path, channel: str, enrol: bool, timezone: str) -
         task = bar.add_task("trips", total=None)
 
         async def run() -> Any:
-            return await import_trips(
-                file, channel=channel, enrol=enrol, zone=zone, progress=lambda done: bar.advance(task, done)
-            )
+            try:
+                return await import_trips(
+                    file,
+                    channel=channel,
+                    enrol=enrol,
+                    zone=zone,
+                    progress=lambda done: bar.advance(task, done),
+                )
+            except NotFound:
+                raise click.ClickException(f"there is no channel {channel}") from None
 
         report = command(run)
     for line, reason in report.faults:
-        click.echo(f"line {line}: {reason}", err=True)
+        click.echo(f"line {line}: malformed: {reason}", err=True)
     printed(report.summary())
 
 
@@ -375,20 +393,35 @@ def audit_command(replica: bool) -> None:
 async def load_demonstration() -> None:
     """Publishers, offers, channels, residents and an operator, made by the domain's own verbs; once."""
     if await db.is_demonstration():
-        if await db.fetch_value("SELECT loaded_at IS NULL FROM installation"):
-            raise click.ClickException(
-                "loading the demonstration broke off: empty its database, and run this again"
-            )
         return
-    if await db.fetch_value("SELECT EXISTS (SELECT 1 FROM resident) OR EXISTS (SELECT 1 FROM publisher)"):
-        raise click.ClickException("this database has data of its own: the demonstration is for an empty one")
+    if await db.fetch_value(
+        "SELECT EXISTS (SELECT FROM resident) OR EXISTS (SELECT FROM publisher) OR EXISTS (SELECT FROM channel)"
+    ):
+        raise click.ClickException(
+            "this database has data: the demonstration is for an empty one, and does not go on where it was broken off"
+        )
     seed = token_bytes(32)
-    await db.execute("UPDATE installation SET demonstration = true, seed = $1", seed)
     await riders.load(seed)
     await shops.load(seed)
     operator = await add_operator(login=OPERATOR, name="演示运营员", password=shops.PASSWORD)
     await demonstration.issue(seed, "operator", operator)
-    await db.execute("UPDATE installation SET loaded_at = $1", clock.now())
+    # Last: what was broken off is no demonstration, and is not taken for one the next time.
+    await db.execute("UPDATE installation SET demonstration = true, seed = $1", seed)
+
+
+def base_url(settings: Settings) -> str:
+    """Where the server listens."""
+    return f"http://{settings.host}:{settings.port}"
+
+
+def sign_ins(base: str) -> str:
+    """Who can sign in where on the demonstration at `base`, for people to read."""
+    phones, logins = f"{riders.PHONES[0]} to {riders.PHONES[-1]}", ", ".join(shops.LOGINS)
+    return f"""The demonstration is served at {base}
+  residents   {base}/sign-in            phone {phones}; the page shows the code
+  publishers  {base}/publisher/sign-in  {logins}; password {shops.PASSWORD}
+  operator    {base}/operator/sign-in   {OPERATOR}; password {shops.PASSWORD}
+  the API     {base}/schema             tokens: {sys.executable} app.py demo-credentials"""
 
 
 async def credentials(base_url: str) -> dict[str, Any]:

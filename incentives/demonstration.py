@@ -30,7 +30,7 @@ CHANNELS: Final[Mapping[str, tuple[str, str]]] = {
     "own-bag": ("超市自带袋（演示）", "own-bag-wuhan"),
 }
 RESIDENTS: Final = 24
-_PHONE: Final = 13_900_000_000  # numbers of the demonstration: nobody is called
+PHONES: Final = [str(13_900_000_000 + number) for number in range(RESIDENTS)]  # nobody is called
 _DAYS: Final = 8
 
 
@@ -71,7 +71,7 @@ async def make_residents() -> list[UUID]:
     """Residents with a phone and linked accounts, and what they did in the last days: 5,000 g and more each."""
     residents = []
     for number in range(RESIDENTS):
-        resident = await create_resident(phone=str(_PHONE + number), name=f"演示居民{number + 1:02d}")
+        resident = await create_resident(phone=PHONES[number], name=f"演示居民{number + 1:02d}")
         for channel in CHANNELS:
             await link(resident=resident, channel=channel, subject=_subject(channel, number))
         residents.append(resident)

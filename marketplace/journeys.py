@@ -47,6 +47,8 @@ class Journey(msgspec.Struct, frozen=True, kw_only=True):
 _SELECT = """
     SELECT r.id, r.status, r.offer, r.price_g, r.cash_fen, r.created_at, r.closed_at,
            v.terms, p.name AS publisher,
+           (SELECT json_agg(json_build_object('id', g.id, 'name', g.name, 'address', g.address) ORDER BY g.id)
+            FROM store g WHERE g.publisher = r.publisher AND v.terms -> 'stores' ? g.id::text) AS stores,
            coalesce(k.code, c.code) AS code, c.expires_at, s.state, s.receipt,
            u.verified_at, u.discount_fen, t.name AS store
     FROM redemption r
@@ -94,6 +96,7 @@ def _journey(row: db.Row) -> Journey:
         offer={
             "id": row["offer"], "title": terms.title, "kind": terms.kind, "publisher": row["publisher"],
             "benefit": benefit_shown(terms.benefit) if terms.benefit is not None else None, "terms": terms.terms,
+            "conditions": terms.conditions, "stores": row["stores"] or [],
         },
         price_g=row["price_g"],
         cash_fen=row["cash_fen"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -33,6 +34,11 @@ _SCHEMES: Final = {
     "SMS_URL": ("http", "https"),
     "IDENTITY_URL": ("http", "https"),
 }
+
+
+# msgspec takes days at most; what it refuses is left to it.
+_CALENDAR: Final = re.compile(r"P(?=.)(?:(?P<Y>[0-9]{1,3})Y)?(?:(?P<M>[0-9]{1,4})M)?(?:(?P<W>[0-9]{1,4})W)?"
+                              r"(?:(?P<D>[0-9]{1,6})D)?(?P<time>T.+)?")  # fmt: skip
 
 
 class SettingsError(ValueError):
@@ -76,6 +82,8 @@ def load_settings(environment: Mapping[str, str] | None = None, dotenv: Path = P
             raise SettingsError(
                 f"{name} must be an address that starts with {' or '.join(s + '://' for s in schemes)}"
             )
+    if shift := values.get("time_shift"):
+        values["time_shift"] = _in_days(shift)
     try:
         # The one type that msgspec does not know is Path.
         settings = msgspec.convert(values, Settings, strict=False, dec_hook=lambda _, text: Path(text))
@@ -88,6 +96,15 @@ def load_settings(environment: Mapping[str, str] | None = None, dotenv: Path = P
     if settings.read_database_url is not None and settings.database_url is None:
         raise SettingsError("READ_DATABASE_URL needs DATABASE_URL: the embedded PostgreSQL has no replica")
     return settings
+
+
+def _in_days(duration: str) -> str:
+    """An ISO 8601 duration without the units that msgspec does not read: a year is 365 days, a month 30."""
+    found = _CALENDAR.fullmatch(duration)
+    if found is None:
+        return duration
+    years, months, weeks, days = (int(found[unit] or 0) for unit in "YMWD")
+    return f"P{years * 365 + months * 30 + weeks * 7 + days}D{found['time'] or ''}"
 
 
 def _worded(message: str) -> str:

@@ -14,6 +14,7 @@ from marketplace.chart import payable
 from marketplace.coupons import is_fresh, normal_code, parse_token
 from marketplace.errors import ChutanError, NotFound, Refused
 from marketplace.ids import new_id
+from marketplace.offers.benefits import Kind
 from marketplace.offers.terms import discount_fen, require_usable, terms_from
 from marketplace.redemptions import CLOSED_AS, REVERSAL_WINDOW, answered_before, closed, consumed
 
@@ -23,6 +24,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
 
     id: UUID
     title: str
+    kind: Kind
     discount_fen: int
     verified_at: datetime
     reversed_at: datetime | None
@@ -217,7 +219,8 @@ async def _reversed(row: db.Row, key: ledger.IdempotencyKey | None) -> ledger.Gr
 async def last_verification(*, till: UUID, verification: UUID | None = None) -> Verification | None:
     """The latest verification at `till`, or the one with the id `verification` if it was made there."""
     row = await db.fetch_row(
-        """SELECT u.id, v.terms ->> 'title' AS title, u.discount_fen, u.verified_at, u.reversed_at,
+        """SELECT u.id, v.terms ->> 'title' AS title, v.terms ->> 'kind' AS kind,
+                  u.discount_fen, u.verified_at, u.reversed_at,
                   coalesce(k.state = 'pending', false) AND u.reversed_at IS NULL AS reversible
            FROM till t JOIN verification u ON u.store = t.store AND u.till = t.id
            JOIN redemption r ON r.id = u.redemption JOIN offer_version v ON v.id = r.offer_version

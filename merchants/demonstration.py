@@ -37,6 +37,7 @@ _PUBLISHERS: Final = (
     ("venue", "演示湖滨公园", "demo-venue", (("东门", "武汉市武昌区沿湖大道 3 号（演示）"),)),
     ("bank", "演示绿色银行", "demo-bank", (("营业部", "武汉市武昌区中北路 4 号（演示）"),)),
 )  # fmt: skip
+LOGINS: Final = tuple(login for _, _, login, _ in _PUBLISHERS)
 
 _OFFERS: Final[dict[str, tuple[dict[str, Any], ...]]] = {
     "merchant": (

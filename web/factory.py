@@ -17,7 +17,6 @@ from litestar.config.csrf import CSRFConfig
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.plugins import PluginProtocol
 from litestar.stores.base import Store
@@ -33,6 +32,7 @@ from marketplace.identity.stores import EphemeralStore, open_store
 from marketplace.settings import Settings
 from web import access
 from web.api import auth, health
+from web.described import SchemaPlugin
 from web.idempotency import idempotency_key
 from web.incoming import BODY_LIMIT_BYTES, StrictRequest, finish, nul_refusing, timed
 from web.kept import KeptAnswers, forget_what_changed, install
@@ -164,7 +164,7 @@ def _openapi() -> OpenAPIConfig:
         version="1",
         description="Redeem personal carbon reductions for offers. Errors are problem documents (RFC 9457).",
         path="/schema",
-        render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"])],
+        render_plugins=[SchemaPlugin(path=["/", "/openapi.json"])],
         components=Components(
             security_schemes={
                 "bearer": SecurityScheme(type="http", scheme="bearer", description="Any role's token")

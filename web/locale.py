@@ -53,14 +53,23 @@ def _quality(parameter: str) -> float:
 @cache
 def catalogue(language: Language) -> GNUTranslations:
     """The gettext catalogue of `language`: its message ids are keys, so that no language is the other's source."""
-    path = Path(__file__).parent / "locales" / language.replace("-", "_") / "LC_MESSAGES" / "chutan.po"
     compiled = BytesIO()
-    with path.open("rb") as file:
+    with _source(language).open("rb") as file:
         write_mo(compiled, read_po(file))
     compiled.seek(0)
     loaded = GNUTranslations(compiled)
     loaded.add_fallback(_Nothing())
     return loaded
+
+
+def _source(language: Language) -> Path:
+    return Path(__file__).parent / "locales" / language.replace("-", "_") / "LC_MESSAGES" / "chutan.po"
+
+
+def keys() -> list[str]:
+    """The keys of all texts."""
+    with _source(DEFAULT).open("rb") as file:
+        return [str(message.id) for message in read_po(file) if isinstance(message.id, str) and message.id]
 
 
 class _Nothing(NullTranslations):
@@ -108,4 +117,4 @@ def worded(name: str, value: Any) -> str:
     return str(value)
 
 
-__all__ = ["DEFAULT", "LANGUAGES", "Language", "catalogue", "preferred_language", "text", "worded"]
+__all__ = ["DEFAULT", "LANGUAGES", "Language", "catalogue", "keys", "preferred_language", "text", "worded"]

@@ -116,6 +116,23 @@ async def test_a_coupon_goes_from_sign_in_to_the_till(
     await _keep(resident, "mall.png")
 
 
+async def test_letters_of_twice_the_size_fit_a_small_phone(browser: Browser, site: str) -> None:
+    resident, cashier = [await (await browser.new_context(viewport=PHONE, locale="zh-CN", bypass_csp=True)).new_page()
+                         for _ in range(2)]  # fmt: skip
+    await sign_in(resident, site, "13900000002")
+    await redeem(resident, site, "热干面 5 元代金券")
+    await open_till(cashier, site)
+
+    for page, addresses in (
+        (resident, (resident.url, site, f"{site}/wallet", f"{site}/activities", f"{site}/account")),
+        (cashier, (cashier.url, f"{site}/publisher/offers", f"{site}/publisher/offers/new?kind=discount")),
+    ):
+        for address in addresses:
+            await page.goto(address)
+            await page.add_style_tag(content="html { font-size: 200% }")
+            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), address
+
+
 async def _keep(page: Page, name: str) -> None:
     """Keep a picture of the page where `SCREENSHOTS` says so: the README's come from here."""
     folder = os.environ.get("SCREENSHOTS")

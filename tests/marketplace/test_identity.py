@@ -282,8 +282,19 @@ def test_the_settings_have_defaults_and_the_environment_wins_over_the_file(tmp_p
 
 
 @pytest.mark.parametrize(
+    ("shift", "days"),
+    [("P8D", 8), ("P2W", 14), ("P1M", 30), ("P1Y", 365), ("P1Y2M1W1DT24H", 434), ("PT48H", 2), ("-P8D", -8)],
+)
+def test_the_clock_is_moved_by_any_iso_8601_duration(shift, days, tmp_path):
+    settings = load_settings({"CHUTAN_TIME_SHIFT": shift}, dotenv=tmp_path / "none")
+
+    assert settings.time_shift == timedelta(days=days)
+
+
+@pytest.mark.parametrize(
     ("environment", "name"),
     [
+        ({"CHUTAN_TIME_SHIFT": "P"}, "CHUTAN_TIME_SHIFT"), ({"CHUTAN_TIME_SHIFT": "P8DT"}, "CHUTAN_TIME_SHIFT"),
         ({"PORT": "x"}, "PORT"), ({"PORT": "70000"}, "PORT"), ({"WORKERS": "0"}, "WORKERS"),
         ({"WORKERS": "2"}, "REDIS_URL"), ({"DATABASE_URL": "mysql://secret@x"}, "DATABASE_URL"),
         ({"READ_DATABASE_URL": "postgresql://secret@x"}, "DATABASE_URL"),

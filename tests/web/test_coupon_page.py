@@ -12,6 +12,7 @@ import pytest
 from marketplace import clock
 from marketplace.coupons import STEP_SECONDS
 from marketplace.ids import new_id
+from marketplace.offers.windows import Conditions
 from tests import builders
 from tests.web.test_pages import a_signed_in_resident, anyone, app  # noqa: F401  (fixtures)
 from web.pages import redemptions, wallet
@@ -41,6 +42,20 @@ async def test_the_page_of_an_open_coupon_has_its_key_and_the_page_of_a_closed_o
     assert "data-key" not in (await visitor.open(f"/redemptions/{redemption}"))
     await builders.reverse(till, used["id"])
     assert A_CODE.search(await visitor.open(f"/redemptions/{redemption}"))
+
+
+async def test_the_page_of_an_open_coupon_says_where_and_when_it_is_good(anyone):  # noqa: F811
+    visitor = anyone()
+    offer = await builders.an_offer(
+        kind="cash_coupon",
+        conditions=Conditions(min_bill_fen=1_000, weekdays=(2,), hours=(("22:00", "02:00"),)),
+    )
+    redemption, _ = await builders.redeemed(offer, await a_signed_in_resident(visitor))
+
+    page = await visitor.open(f"/redemptions/{redemption}")
+
+    for said in (offer.stores[0].name, "账单满 ¥10.00", "周二", "22:00–02:00"):
+        assert said in page
 
 
 async def test_the_status_is_told_to_the_resident_alone_and_never_kept(anyone):  # noqa: F811

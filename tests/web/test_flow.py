@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import click
 import httpx
 import pytest
 
@@ -384,20 +383,6 @@ async def test_others_things_do_not_exist(demo: Demo) -> None:
     assert (await demo.call(bank["token"], "GET", f"/api/v1/publisher/offers/{offer}")).status_code == 404
     assert (await demo.call(mine, "GET", "/api/v1/publisher/offers")).status_code == 403
     assert (await demo.call(None, "GET", "/api/v1/me/wallet")).status_code == 401
-
-
-async def test_a_demonstration_is_loaded_once_and_one_that_broke_off_says_so(
-    database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def breaks_off(_: bytes) -> None:
-        raise RuntimeError("the power went")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(app.shops, "load", breaks_off)
-        with pytest.raises(RuntimeError):
-            await app.load_demonstration()
-    with pytest.raises(click.ClickException, match="broke off"):
-        await app.load_demonstration()
 
 
 async def test_an_operator_who_was_added_signs_in(database: str, tmp_path: Path) -> None:

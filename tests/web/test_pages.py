@@ -186,6 +186,18 @@ async def test_the_mall_shows_what_is_in_a_city_and_what_a_resident_can_afford(a
     assert "昂贵" in await visitor.open("/?city=nowhere")
 
 
+async def test_a_search_that_finds_nothing_says_so(anyone):
+    visitor = anyone()
+
+    assert "没有找到“&lt;面&gt;”" in await visitor.open("/?q=<面>")
+    assert "暂时没有" in await visitor.open("/")
+
+
+async def test_the_short_addresses_lead_to_a_sign_in(anyone):
+    for area in ("publisher", "operator"):
+        assert f'action="/{area}/sign-in"' in await anyone().open(f"/{area}")
+
+
 async def test_a_form_sent_twice_takes_one_coupon(anyone):
     visitor = anyone()
     offer = await builders.an_offer()
@@ -271,6 +283,17 @@ async def test_pages_that_are_not_for_the_visitor_lead_to_a_sign_in_or_are_refus
     await visitor.open(f"/offers/{new_id()}", status=404)
     await visitor.open(f"/redemptions/{new_id()}", status=404)
     await visitor.open("/nowhere", status=404)
+
+
+@pytest.mark.parametrize(("kind", "said"), [("cash_coupon", True), ("gift", False), ("ticket", False)])
+async def test_the_cashier_is_told_an_amount_only_where_it_comes_off_the_bill(anyone, kind, said):
+    cashier, offer = anyone(), await builders.an_offer(kind=kind)
+    await builders.a_till(of=offer)
+    await a_signed_in_member(cashier, offer.publisher.id)
+    _, code = await builders.redeemed(offer)
+    await cashier.open("/publisher/till")
+
+    assert ("本单立减" in await cashier.send("/publisher/till", code=code)) is said
 
 
 async def test_anothers_till_does_not_exist(anyone):

@@ -26,6 +26,7 @@ from marketplace.identity.stores import EphemeralStore
 from marketplace.identity.tokens import CLIENT_SESSION_TTL, Principal, Session, end_session
 from merchants.staff import staff_sign_in
 from web.access import bearer_token
+from web.described import refusal
 from web.problems import render_problem
 from web.throttle import Throttle
 
@@ -188,6 +189,10 @@ class TokenAnswer(msgspec.Struct):
     token_type: str = "Bearer"  # noqa: S105  (the type's name)
 
 
+class TokenRefusal(msgspec.Struct):
+    error: str
+
+
 _OAUTH_STATUS: Final = {"invalid_client": 401}
 _NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
@@ -205,7 +210,7 @@ def _oauth_problem(request: AnyRequest, error: Exception) -> Response[Any]:
 
 @post(
     "/oauth/token", status_code=200, tags=["auth"], summary="An access token for a channel or a bank",
-    exception_handlers={Exception: _oauth_problem},
+    exception_handlers={Exception: _oauth_problem}, opt=refusal(TokenRefusal),
 )  # fmt: skip
 async def token(
     data: URLEncodedBody[TokenRequest],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Generic, TypeVar
+from uuid import UUID
 
 import msgspec
 from litestar import Request, post
@@ -25,6 +26,7 @@ from marketplace import clock, ledger, mandates
 from marketplace.errors import NotFound, Refused
 from marketplace.identity.stores import EphemeralStore
 from web.access import Channel
+from web.described import answer
 from web.incoming import strictly
 
 T = TypeVar("T")
@@ -111,7 +113,11 @@ class Confirmation(msgspec.Struct, forbid_unknown_fields=True):
     subject: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 
 
-@post("/api/v1/channels/{key:str}/links", tags=["channel"])
+class Linked(msgspec.Struct):
+    id: UUID
+
+
+@post("/api/v1/channels/{key:str}/links", tags=["channel"], opt=answer(Linked))
 async def confirm_link(
     key: FromPath[str],
     data: JSONBody[Confirmation],

@@ -13,11 +13,12 @@ from litestar.params import FromPath, FromQuery, JSONBody, PathParameter
 from marketplace.offers import catalogue, lifecycle
 from marketplace.offers.catalogue import OfferPage
 from marketplace.offers.eligibility import Eligibility
-from marketplace.offers.terms import change_from
+from marketplace.offers.terms import Change, change_from
 from marketplace.offers.view import OfferView
 from marketplace.pools import PoolReport, add_codes
 from merchants import publishing
 from web.access import Operator, Resident, Staff
+from web.described import takes
 from web.paging import Cursor, Limit
 
 
@@ -78,7 +79,7 @@ class PublisherOfferController(Controller):
         """All of them, newest first."""
         return await catalogue.publisher_offers(publisher=staff.publisher, limit=limit, cursor=cursor)
 
-    @post()
+    @post(opt=takes(Change))
     async def create(self, data: JSONBody[dict[str, Any]], staff: NamedDependency[Staff]) -> OfferView:
         """A new draft."""
         publishing.require(staff.role, "publish")
@@ -91,7 +92,7 @@ class PublisherOfferController(Controller):
         """One of its own."""
         return await catalogue.publisher_offer(publisher=staff.publisher, offer=offer_id)
 
-    @patch("/{offer_id:uuid}")
+    @patch("/{offer_id:uuid}", opt=takes(Change))
     async def edit(
         self,
         offer_id: FromPath[UUID],

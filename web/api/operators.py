@@ -15,6 +15,7 @@ from marketplace.funding import fund
 from marketplace.publishers import Campaign, campaigns, create_campaign
 from marketplace.registry import Registry
 from web.access import Operator
+from web.described import answer
 
 Fen = Annotated[int, msgspec.Meta(ge=1, le=100_000_000_000)]
 
@@ -30,6 +31,11 @@ class CampaignMade(msgspec.Struct):
 
 class Funding(msgspec.Struct, forbid_unknown_fields=True):
     amount_fen: Fen
+
+
+class Funded(msgspec.Struct):
+    id: UUID
+    amount_fen: int
 
 
 class OperatorController(Controller):
@@ -50,7 +56,7 @@ class OperatorController(Controller):
         """A campaign with an empty budget."""
         return CampaignMade(await create_campaign(name=data.name, funder=data.funder))
 
-    @post("/campaigns/{campaign_id:uuid}/funding")
+    @post("/campaigns/{campaign_id:uuid}/funding", opt=answer(Funded))
     async def fund(
         self,
         campaign_id: FromPath[UUID],

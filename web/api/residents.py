@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -15,13 +15,49 @@ from incentives.activities import Activity, activities_of
 from marketplace import clock, journeys, ledger, mandates, redemptions, residents, wallets
 from marketplace.coupons import STEP_SECONDS, Token, base64url
 from marketplace.identity.stores import EphemeralStore
+from marketplace.offers.benefits import Kind
 from marketplace.offers.eligibility import Eligibility
 from web.access import Resident
+from web.described import answer
 from web.paging import Cursor, Limit, Page, before, page_of
 
 
 class Redeem(msgspec.Struct, forbid_unknown_fields=True):
     offer_id: UUID
+
+
+class RedeemedOffer(msgspec.Struct):
+    """What was redeemed, by the terms of that moment."""
+
+    id: UUID
+    title: str
+    kind: Kind
+
+
+class RedeemedCoupon(msgspec.Struct):
+    """What is typed at a till, or at the third party whose code it is."""
+
+    code: str
+    expires_at: datetime
+
+
+class Redeemed(msgspec.Struct):
+    """A redemption that was just made."""
+
+    id: UUID
+    status: Literal["awaiting_payment", "issued", "fulfilled"]
+    offer: RedeemedOffer
+    price_g: int
+    cash_fen: int
+    coupon: RedeemedCoupon | None
+    payment: None
+
+
+class Cancelled(msgspec.Struct):
+    """A redemption whose grams are available again."""
+
+    id: UUID
+    status: Literal["cancelled"]
 
 
 class AskLink(msgspec.Struct, forbid_unknown_fields=True):
@@ -99,7 +135,7 @@ class RedemptionController(Controller):
     path = "/api/v1/redemptions"
     tags = ["resident"]
 
-    @post()
+    @post(opt=answer(Redeemed))
     async def create(
         self,
         data: JSONBody[Redeem],
@@ -139,7 +175,7 @@ class RedemptionController(Controller):
         key = await redemptions.token_key_of(resident=resident.id, redemption=redemption_id)
         return KeyView(base64url(key), STEP_SECONDS, clock.now())
 
-    @post("/{redemption_id:uuid}/cancel", status_code=200)
+    @post("/{redemption_id:uuid}/cancel", status_code=200, opt=answer(Cancelled))
     async def cancel(
         self,
         redemption_id: FromPath[UUID],

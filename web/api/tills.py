@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -13,6 +14,8 @@ from litestar.params import FromPath, JSONBody
 from marketplace import ledger, verifications
 from marketplace.errors import FieldError, Invalid
 from web.access import Till
+from web.api.residents import RedeemedOffer
+from web.described import answer
 from web.throttle import Throttle
 
 MAX_BILL_FEN = 100_000_000
@@ -27,13 +30,32 @@ class Verify(msgspec.Struct, forbid_unknown_fields=True):
     bill_fen: Annotated[int, msgspec.Meta(ge=0, le=MAX_BILL_FEN)] | None = None
 
 
+class Verified(msgspec.Struct):
+    """A coupon that was just used; `discount_fen` is what the bill is reduced by, or what the benefit is worth."""
+
+    id: UUID
+    redemption_id: UUID
+    offer: RedeemedOffer
+    discount_fen: int
+    verified_at: datetime
+
+
+class Reversed(msgspec.Struct):
+    """A verification that was undone: the coupon is good again."""
+
+    id: UUID
+    redemption_id: UUID
+    status: Literal["reversed"]
+    reversed_at: datetime
+
+
 class TillController(Controller):
     """Calls of one till, at its store."""
 
     path = "/api/v1/till/verifications"
     tags = ["till"]
 
-    @post()
+    @post(opt=answer(Verified))
     async def verify(
         self,
         data: JSONBody[Verify],
@@ -49,7 +71,7 @@ class TillController(Controller):
                 till=till.id, code=data.code, token=data.token, bill_fen=data.bill_fen, key=idempotency_key
             )
 
-    @post("/{verification_id:uuid}/reverse", status_code=200)
+    @post("/{verification_id:uuid}/reverse", status_code=200, opt=answer(Reversed))
     async def reverse(
         self,
         verification_id: FromPath[UUID],

@@ -23,6 +23,12 @@ from web.pages.rendering import back, page, words_of
 from web.pages.showing import offer_details, payers
 
 
+@get("/operator", include_in_schema=False)
+async def door() -> Redirect:
+    """Where an operator begins."""
+    return Redirect("/operator/approvals", status_code=303)
+
+
 @get("/operator/approvals", include_in_schema=False)
 async def approvals(request: AnyRequest, operator: NamedDependency[Operator]) -> Response[str]:
     """The offers that wait for the operator, as residents would read them."""
@@ -88,4 +94,4 @@ async def audit_page(request: AnyRequest, operator: NamedDependency[Operator]) -
     return await page(request, "operator/audit.html", area="operator", audit=await audit())
 
 
-HANDLERS = [approvals, admit, send_back, settlement, settle_now, audit_page]
+HANDLERS = [door, approvals, admit, send_back, settlement, settle_now, audit_page]

@@ -8,6 +8,7 @@ from uuid import UUID
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
+from litestar.response import Redirect
 
 from marketplace.errors import ChutanError, Invalid, NotFound
 from marketplace.offers import lifecycle
@@ -27,6 +28,12 @@ _STEPS = {
     "draft": ("submit",), "rejected": ("submit",), "approved": ("end",), "live": ("pause", "end"),
     "sold_out": ("pause", "end"), "paused": ("resume", "end"),
 }  # fmt: skip
+
+
+@get("/publisher", include_in_schema=False)
+async def door() -> Redirect:
+    """Where a publisher begins."""
+    return Redirect("/publisher/offers", status_code=303)
 
 
 @get("/publisher/offers", include_in_schema=False)
@@ -163,4 +170,4 @@ def known_kind(given: str) -> Kind | None:
     return next((kind for kind in BENEFIT if kind == given), None)
 
 
-HANDLERS = [offers, new, create, edit_form, edit, move]
+HANDLERS = [door, offers, new, create, edit_form, edit, move]

@@ -22,7 +22,7 @@ from web import paging
 from web.access import Resident
 from web.pages.forms import AnyRequest, idempotency_key, typed
 from web.pages.rendering import Words, back, page, when, when_it_ends, words_of
-from web.pages.showing import benefit_words
+from web.pages.showing import benefit_words, condition_facts
 
 SHOWN: Final = 30
 _NO_STORE: Final = {"Cache-Control": "no-store"}
@@ -121,6 +121,8 @@ def _shown(words: Words, one: Journey) -> dict[str, Any]:
         "publisher": offer["publisher"],
         "benefit": benefit_words(words, offer["kind"], offer["benefit"]),
         "terms": offer["terms"],
+        "conditions": condition_facts(words, offer["conditions"]) if status == "issued" else [],
+        "stores": offer["stores"] if status == "issued" else [],
         "status": status,
         "status_words": words(f"redemption.{status}"),
         "status_detail": words(f"redemption.{status}_detail"),

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from marketplace.offers.view import OfferView
+from marketplace.offers.windows import Conditions
 from marketplace.publishers import campaigns
 from web.pages.rendering import Words, when, when_it_ends
 
@@ -90,20 +91,24 @@ def _facts(words: Words, offer: OfferView, payers: Mapping[str, str]) -> list[tu
     if offer.starts_at or offer.ends_at:
         window = f"{when(offer.starts_at) or '…'} — {when_it_ends(offer.ends_at) or '…'}"
         facts.append((words("fact.window"), window))
-    if offer.conditions.min_bill_fen:
-        facts.append(
-            (words("fact.min_bill"), words("fact.min_bill_is", min_bill_fen=offer.conditions.min_bill_fen))
-        )
-    if offer.conditions.weekdays:
-        days = words("fact.comma").join(words(f"weekday.{day}") for day in sorted(offer.conditions.weekdays))
-        facts.append((words("fact.weekdays"), days))
-    if offer.conditions.hours:
-        facts.append(
-            (words("fact.hours"), words("fact.comma").join(f"{a}–{b}" for a, b in offer.conditions.hours))
-        )
+    facts += condition_facts(words, offer.conditions)
     if offer.per_resident_limit:
         facts.append((words("fact.limit"), words("fact.limit_is", limit=offer.per_resident_limit)))
     facts.append((words("fact.paid_by"), payer_words(words, offer, payers)))
+    return facts
+
+
+def condition_facts(words: Words, conditions: Conditions) -> list[tuple[str, str]]:
+    """When a coupon may be used, and over what bill."""
+    facts, comma = [], words("fact.comma")
+    if conditions.min_bill_fen:
+        least = words("fact.min_bill_is", min_bill_fen=conditions.min_bill_fen)
+        facts.append((words("fact.min_bill"), least))
+    if conditions.weekdays:
+        days = comma.join(words(f"weekday.{day}") for day in sorted(conditions.weekdays))
+        facts.append((words("fact.weekdays"), days))
+    if conditions.hours:
+        facts.append((words("fact.hours"), comma.join(f"{a}–{b}" for a, b in conditions.hours)))
     return facts
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from litestar import Response, get, post
@@ -18,6 +18,9 @@ from web.pages.forms import AnyRequest, hundredths, idempotency_key, typed
 from web.pages.rendering import back, page, when, words_of
 from web.problems import problem_of
 from web.throttle import Throttle
+
+# What a cashier subtracts; a gift or a ticket is handed over, and its value is nobody's discount.
+OFF_THE_BILL: Final = frozenset({"cash_coupon", "discount", "transit"})
 
 
 @get("/publisher/till", include_in_schema=False)
@@ -95,6 +98,7 @@ def _shown(verification: Verification | None) -> dict[str, Any] | None:
     if verification is None:
         return None
     return {"id": str(verification.id), "title": verification.title, "discount_fen": verification.discount_fen,
+            "off_the_bill": verification.kind in OFF_THE_BILL,
             "at": when(verification.verified_at), "reversed": verification.reversed_at is not None}  # fmt: skip
 
 
