@@ -127,6 +127,9 @@ class Crowd:
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         return await self._http.get(path, headers=headers)
 
+    async def post(self, path: str, body: Any) -> httpx.Response:
+        return await self._http.post(path, json=body)
+
     # -------------------------------------------------------------- the crowd
     @asynccontextmanager
     async def at_work(

