@@ -91,10 +91,7 @@ async def transaction() -> AsyncIterator[Connection]:
     """
     if DB.current_transaction.get() is not None:
         raise RuntimeError("a transaction is open already: only the top domain verb opens one")
-    try:
-        connection = await _pool().acquire(timeout=POOL_TIMEOUT_SECONDS)
-    except (TimeoutError, OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
-        raise Unavailable(what="database") from error
+    connection = await _acquired()
     joined = _Joined(connection)
     token = DB.current_transaction.set(joined)  # type: ignore[arg-type]
     try:
@@ -134,9 +131,8 @@ def connection() -> Connection:
 
 async def fetch(sql: str, *arguments: Any) -> list[Row]:
     """Rows of a query, inside the open transaction if there is one."""
-    current = DB.current_transaction.get()
-    source: Any = current.connection if current is not None else _pool()
-    rows: list[Row] = await source.fetch(sql, *arguments)
+    async with _source() as source:
+        rows: list[Row] = await source.fetch(sql, *arguments)
     return rows
 
 
@@ -154,9 +150,8 @@ async def fetch_value(sql: str, *arguments: Any) -> Any:
 
 async def execute(sql: str, *arguments: Any) -> int:
     """Run a statement; answers how many rows it touched."""
-    current = DB.current_transaction.get()
-    source: Any = current.connection if current is not None else _pool()
-    status: str = await source.execute(sql, *arguments)
+    async with _source() as source:
+        status: str = await source.execute(sql, *arguments)
     count = status.rsplit(" ", 1)[-1]
     return int(count) if count.isdigit() else 0
 
@@ -165,6 +160,31 @@ async def insert_many(table: str, columns: Sequence[str], rows: Sequence[Sequenc
     """COPY `rows` into `table`, inside the open transaction."""
     if rows:
         await connection().copy_records_to_table(table, columns=list(columns), records=rows)
+
+
+@asynccontextmanager
+async def _source() -> AsyncIterator[Connection]:
+    """The connection of the open transaction, or one for a single statement."""
+    current = DB.current_transaction.get()
+    if current is not None:
+        yield current.connection
+        return
+    connection = await _acquired()
+    try:
+        yield connection
+    finally:
+        await asyncio.shield(_pool().release(connection))
+
+
+async def _acquired() -> Connection:
+    """A connection of the pool. Raises Unavailable when none can be had in time."""
+    try:
+        return await _pool().acquire(timeout=POOL_TIMEOUT_SECONDS)
+    except (
+        TimeoutError, OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError,
+        asyncpg.TooManyConnectionsError,
+    ) as error:  # fmt: skip
+        raise Unavailable(what="database") from error
 
 
 def _pool() -> asyncpg.Pool:

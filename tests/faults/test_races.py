@@ -134,7 +134,9 @@ async def idle(site: Site) -> bool:
 
 
 # ------------------------------------------------------------------ records that come twice
-async def test_an_activity_that_comes_again_overlapping_or_from_two_channels_is_credited_once(site: Site) -> None:
+async def test_an_activity_that_comes_again_overlapping_or_from_two_channels_is_credited_once(
+    site: Site,
+) -> None:
     async with connected(site.url) as connection:
         await connection.execute(
             """INSERT INTO channel (key, name, methodology, created_at)
