@@ -23,7 +23,7 @@ pytestmark = pytest.mark.whole
 
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_200_redemptions_at_once_with_grams_for_one(site: Site, workers: int) -> None:
-    server, crowd = await served(site, workers)
+    crowd = await served(site, workers)
     intents = [crowd.redeeming(0, site.world.everything) for _ in range(200)]
 
     await asyncio.gather(*(crowd.ask(intent) for intent in intents))
@@ -34,7 +34,7 @@ async def test_200_redemptions_at_once_with_grams_for_one(site: Site, workers: i
 
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_a_key_sent_fifty_times_at_once_has_one_effect(site: Site, workers: int) -> None:
-    server, crowd = await served(site, workers)
+    crowd = await served(site, workers)
     intent = crowd.redeeming(0, site.world.offers[0], key="the-one")
 
     await asyncio.gather(*(crowd.send(intent) for _ in range(50)))
@@ -70,7 +70,7 @@ async def test_a_key_answers_the_same_after_a_month_and_never_another_request(si
 
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_a_hundred_residents_go_for_the_last_unit(site: Site, workers: int) -> None:
-    server, crowd = await served(site, workers)
+    crowd = await served(site, workers)
     intents = [crowd.redeeming(n, site.world.last_unit) for n in range(100)]
 
     await asyncio.gather(*(crowd.ask(intent) for intent in intents))
@@ -201,10 +201,10 @@ async def channel_tokens(client: httpx.AsyncClient, site: Site) -> dict[str, str
 
 
 # ------------------------------------------------------------------ shared
-async def served(site: Site, workers: int) -> tuple[Server, Crowd]:
+async def served(site: Site, workers: int) -> Crowd:
     redis_url = (await site.redis()).url if workers > 1 else ""
     server = await site.serve(workers=workers, redis_url=redis_url)
-    return server, site.crowd(server)
+    return site.crowd(server)
 
 
 def outcomes(crowd: Crowd) -> Counter[int | str]:
