@@ -84,6 +84,10 @@ class Site:
         await server.start()
         return server
 
+    async def another(self) -> str:
+        """A copy of the site's database as it is now; nobody may be in it."""
+        return await self.cluster.copy(self.url.split("?")[0].rsplit("/", 1)[1], f"site_{next(_numbers)}")
+
     def crowd(self, server: Server, *, seed: int = 0) -> Crowd:
         crowd = Crowd(self.world, server.base_url, seed=self.seed + seed)
         self.ending.push_async_callback(crowd.close)
