@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from random import Random
+from typing import Any
 
+import httpx
 import pytest
 
 from tests.faults.conftest import Site
-from tests.faults.machines import Server, until
+from tests.faults.machines import Server, command, until
 
 
 @pytest.mark.whole
@@ -71,6 +75,51 @@ async def test_sigterm_answers_what_was_accepted_and_then_stops(site: Site, work
     crowd.intents = settled
     await site.close_books(crowd)
     assert unheard, "the load went on while it stopped"
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize("both", [False, True], ids=["the server", "the server and its database"])
+async def test_a_server_with_an_embedded_database_is_killed_and_starts_again(both: bool) -> None:
+    """As `make run` has it: the database is started by the server, and stopped by the last one who leaves."""
+    with tempfile.TemporaryDirectory(prefix="chutan-", ignore_cleanup_errors=True) as folder:
+        home = Path(folder)
+        server = Server(home, url="")
+        try:
+            await command("demo", home=home, url="")
+            credentials = await command("demo-credentials", home=home, url="")
+            await server.start()
+            async with httpx.AsyncClient(base_url=server.base_url, trust_env=False, timeout=60) as client:
+                done = await redeemed(client, credentials)
+            server.kill()
+            if both:
+                os.kill(postmaster(home), signal.SIGKILL)
+            await server.start()
+            async with httpx.AsyncClient(base_url=server.base_url, trust_env=False, timeout=60) as client:
+                assert await redeemed(client, credentials) == done
+            await server.stop()
+            assert (await command("audit", home=home, url=""))["ok"]
+            assert postmaster(home) == 0
+        finally:
+            server.kill()
+            if left := postmaster(home):
+                with suppress(ProcessLookupError):
+                    os.kill(left, signal.SIGINT)
+
+
+async def redeemed(client: httpx.AsyncClient, credentials: Any) -> dict[str, Any]:
+    """The answer of one and the same request."""
+    headers = {"Authorization": f"Bearer {credentials['residents'][0]['token']}", "Idempotency-Key": "one"}
+    offer = (await client.get("/api/v1/offers", params={"kind": "transit"})).json()["items"][0]
+    answer = await client.post("/api/v1/redemptions", json={"offer_id": offer["id"]}, headers=headers)
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json())
+
+
+def postmaster(home: Path) -> int:
+    """The process of the embedded PostgreSQL; 0 when it does not run."""
+    with suppress(FileNotFoundError):
+        return int((home / "pg" / "postmaster.pid").read_text().split()[0])
+    return 0
 
 
 def workers_of(server: Server) -> list[int]:
