@@ -100,7 +100,7 @@ async def transaction() -> AsyncIterator[Connection]:
             await connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
     finally:
         DB.current_transaction.reset(token)
-        await asyncio.shield(_pool().release(connection))
+        await _release(connection)
 
 
 @asynccontextmanager
@@ -173,6 +173,14 @@ async def _source() -> AsyncIterator[Connection]:
     try:
         yield connection
     finally:
+        await _release(connection)
+
+
+async def _release(connection: Connection) -> None:
+    """Give a connection back. One that is lost meanwhile is back already: what it was used for stands."""
+    with contextlib.suppress(
+        asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError
+    ):
         await asyncio.shield(_pool().release(connection))
 
 
