@@ -65,8 +65,9 @@ async def the_world(cluster: Cluster, home: Path) -> world.World:
 class Site:
     """A copy of the world with what serves it. What was started is ended with the test."""
 
-    def __init__(self, *, cluster: Cluster, home: Path, the_world: world.World, url: str, seed: int) -> None:
-        self.cluster, self.home, self.world, self.url, self.seed = cluster, home, the_world, url, seed
+    def __init__(self, *, cluster: Cluster, home: Path, the_world: world.World, seed: int) -> None:
+        self.cluster, self.home, self.world, self.seed = cluster, home, the_world, seed
+        self.url = ""
         self.ending = AsyncExitStack()
 
     async def serve(
@@ -86,7 +87,13 @@ class Site:
 
     async def another(self) -> str:
         """A copy of the site's database as it is now; nobody may be in it."""
-        return await self.cluster.copy(self.url.split("?")[0].rsplit("/", 1)[1], f"site_{next(_numbers)}")
+        return await self.copied(self.url.split("?")[0].rsplit("/", 1)[1])
+
+    async def copied(self, template: str) -> str:
+        """A copy of the database `template`, for as long as the test."""
+        name = f"site_{next(_numbers)}"
+        self.ending.push_async_callback(self.cluster.drop, name)
+        return await self.cluster.copy(template, name)
 
     def crowd(self, server: Server, *, seed: int = 0) -> Crowd:
         crowd = Crowd(self.world, server.base_url, seed=self.seed + seed)
@@ -95,14 +102,17 @@ class Site:
 
     async def close_books(self, crowd: Crowd) -> None:
         """How a scenario ends."""
+        if crowd.faults:  # what the server itself says about them
+            for log in self.home.glob("serve-*.log"):
+                lines = log.read_text(errors="replace").splitlines()
+                crowd.faults += [line for line in lines if '"internal"' in line][-2:]
         await books.close(crowd, url=self.url, home=self.home)
 
 
 @pytest.fixture
 async def site(cluster: Cluster, home: Path, the_world: world.World, seed: int) -> AsyncIterator[Site]:
     """A world of the test's own."""
-    name = f"site_{next(_numbers)}"
-    url = await cluster.copy("world", name)
-    site = Site(cluster=cluster, home=home, the_world=the_world, url=url, seed=seed)
+    site = Site(cluster=cluster, home=home, the_world=the_world, seed=seed)
+    site.url = await site.copied("world")
     async with site.ending:
         yield site

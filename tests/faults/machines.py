@@ -68,8 +68,24 @@ class Cluster:
         """Stop it as if the power had failed."""
         await asyncio.to_thread(self._pg_ctl, "-m", "immediate", "stop")
 
+    async def drop(self, name: str) -> None:
+        """Away with it, and with whoever is in it."""
+        await self.start()
+        async with connected(self.url()) as connection:
+            await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
     async def start(self) -> None:
-        await asyncio.to_thread(self._server.ensure_postgres_running)
+        """Return when it takes connections again; its recovery may take longer than it is waited for."""
+        with suppress(subprocess.TimeoutExpired):
+            await asyncio.to_thread(self._server.ensure_postgres_running)
+        await until("PostgreSQL has recovered", self._answers)
+
+    async def _answers(self) -> bool:
+        try:
+            async with connected(self.url()) as connection:
+                return bool(await connection.fetchval("SELECT true"))
+        except (asyncpg.CannotConnectNowError, OSError):
+            return False
 
     def close(self) -> None:
         """End it; nobody needs what is in it."""

@@ -18,7 +18,7 @@ async def test_kill_9_under_load_loses_nothing_and_repeats_nothing(site: Site, w
     server = await site.serve()
     crowd, chance = site.crowd(server), Random(site.seed)
 
-    for _ in range(8 if whole else 2):
+    for _ in range(8 if whole else 1):
         async with crowd.at_work():
             await asyncio.sleep(chance.uniform(0.4, 2))
             server.kill()

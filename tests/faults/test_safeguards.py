@@ -30,7 +30,9 @@ async def without(site: Site, sql: str) -> None:
         await connection.execute(sql)
 
 
-@pytest.mark.parametrize("guarded", [True, False], ids=["guarded", "unguarded"])
+@pytest.mark.parametrize(
+    "guarded", [pytest.param(True, marks=pytest.mark.whole), False], ids=["guarded", "unguarded"]
+)
 async def test_without_the_balance_guard_the_suite_is_red(site: Site, guarded: bool) -> None:
     if not guarded:
         await without(site, NO_GUARD_IN_SQL)
@@ -52,6 +54,7 @@ async def test_without_the_guard_in_python_the_one_in_sql_stands(site: Site) -> 
     assert not await books.audited(home=site.home, url=site.url)
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("guarded", [True, False], ids=["guarded", "unguarded"])
 async def test_without_the_unique_key_the_suite_is_red(site: Site, guarded: bool) -> None:
     if not guarded:
@@ -65,6 +68,7 @@ async def test_without_the_unique_key_the_suite_is_red(site: Site, guarded: bool
     await is_red(site, crowd, unless=guarded, because=f"{intent.key}: answered differently")
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("guarded", [True, False], ids=["guarded", "unguarded"])
 async def test_without_the_mark_before_sending_the_suite_is_red(
     site: Site, guarded: bool, monkeypatch: pytest.MonkeyPatch
