@@ -2,6 +2,6 @@
 
 Owns the activity records and what each was worth. Invariants: a record of a channel pays once, for ever; grams are
 quantified exactly, rounded down, by the methodology version in force on the day of the activity, and never computed
-again; a resident's valid rides never overlap, and no day earns more than its cap. Stands on marketplace, whose lots
-take the grams.
+again; where a methodology says so, a resident's valid records never overlap, and no day earns more than its cap. Stands
+on marketplace, whose lots take the grams.
 """

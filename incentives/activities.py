@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from incentives.cycling import CAPPED, CREDITED
+from incentives.judging import CAPPED, CREDITED
 from incentives.methodologies import Methodology, shipped
 from marketplace import db
 
@@ -23,6 +23,7 @@ class Activity(msgspec.Struct, frozen=True, kw_only=True):
 
     id: UUID
     channel: str
+    channel_name: str
     source_id: str
     behaviour: str | None
     methodology: str
@@ -44,13 +45,13 @@ async def activities_of(resident: UUID, *, limit: int, before: UUID | None = Non
     The order is (started_at, id), so that a page survives ties. Empty for a `before` that is not the resident's.
     """
     rows = await db.fetch(
-        """SELECT id, channel, source_id, methodology, methodology_version, factor, quantity, started_at, ended_at,
-                  outcome, amount_g, received_at
-           FROM activity_record
-           WHERE resident = $1
-             AND ($3::uuid IS NULL OR (started_at, id) <
+        """SELECT a.id, a.channel, c.name AS channel_name, a.source_id, a.methodology, a.methodology_version, a.factor,
+                  a.quantity, a.started_at, a.ended_at, a.outcome, a.amount_g, a.received_at
+           FROM activity_record a JOIN channel c ON c.key = a.channel
+           WHERE a.resident = $1
+             AND ($3::uuid IS NULL OR (a.started_at, a.id) <
                   (SELECT started_at, id FROM activity_record WHERE id = $3 AND resident = $1))
-           ORDER BY started_at DESC, id DESC LIMIT $2""",
+           ORDER BY a.started_at DESC, a.id DESC LIMIT $2""",
         resident, max(1, min(limit, MAX_LIMIT)), before,
     )  # fmt: skip
     return [_activity(row) for row in rows]

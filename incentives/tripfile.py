@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from incentives.rides import Malformed, Ride, parse_ride
+from incentives.records import Malformed, Record, parse_ride
 from marketplace.errors import FieldError, Invalid
 
 COLUMNS: Final = ("trip_id", "rider_id", "bike_id", "started_at", "ended_at", "track_distance_m")
@@ -28,7 +28,7 @@ class Fault(NamedTuple):
     reason: str
 
 
-def rides_in(path: Path, zone: ZoneInfo) -> Iterator[tuple[int, Ride] | Fault]:
+def rides_in(path: Path, zone: ZoneInfo) -> Iterator[tuple[int, Record] | Fault]:
     """The rows of the file with their line numbers, or what is wrong with them. Naive times are of `zone`.
 
     Columns may stand in any order and further ones are ignored. Raises Invalid (`file`: `columns_missing`) when this is
@@ -48,7 +48,7 @@ def rides_in(path: Path, zone: ZoneInfo) -> Iterator[tuple[int, Ride] | Fault]:
 
 def _ride(
     line: int, row: list[str] | None, *, places: list[int], width: int, zone: ZoneInfo
-) -> tuple[int, Ride] | Fault:
+) -> tuple[int, Record] | Fault:
     if row is None:
         return Fault(line, "line")
     if len(row) > width or len(row) <= max(places):

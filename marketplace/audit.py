@@ -35,13 +35,13 @@ class _Invariant(NamedTuple):
 
 
 _SIDES: Final = """
-    SELECT t.debit AS account,
+    SELECT t.debit AS account, t.id, t.seq, NULL::bigint AS credit_limit,
            CASE t.phase WHEN 'pending' THEN t.amount WHEN 'posted' THEN 0 ELSE -p.amount END AS debits_pending,
            CASE WHEN t.phase IN ('posted', 'post') THEN t.amount ELSE 0 END AS debits_posted,
            0 AS credits_pending, 0 AS credits_posted
     FROM ledger_transfer t LEFT JOIN ledger_transfer p ON p.id = t.pending_id
     UNION ALL
-    SELECT t.credit, 0, 0,
+    SELECT t.credit, t.id, t.seq, t.credit_limit, 0, 0,
            CASE t.phase WHEN 'pending' THEN t.amount WHEN 'posted' THEN 0 ELSE -p.amount END,
            CASE WHEN t.phase IN ('posted', 'post') THEN t.amount ELSE 0 END
     FROM ledger_transfer t LEFT JOIN ledger_transfer p ON p.id = t.pending_id"""
@@ -156,13 +156,15 @@ INVARIANTS: Final = (
              JOIN consumption_record c ON c.id = e.id AND c.state = 'recorded'
              WHERE e.kind = 'retire') AS registry) AS total
         WHERE ledger <> registry"""),
+    # Each use by the limit that stood then: a limit may be lowered below what is used.
     _Invariant("limits_hold", f"""
-        SELECT t.credit::text AS "case" FROM ledger_transfer t
-        JOIN (SELECT DISTINCT ON (credit) credit, id, credit_limit FROM ledger_transfer
-              WHERE credit_limit IS NOT NULL ORDER BY credit, id DESC) AS last ON last.id = t.id
-        JOIN (SELECT account, credits_posted + credits_pending - debits_posted AS counted FROM ({_REPLAYED}) AS r) AS n
-            ON n.account = t.credit
-        WHERE n.counted > (SELECT max(credit_limit) FROM ledger_transfer m WHERE m.credit = t.credit)"""),
+        SELECT id::text AS "case" FROM (
+            SELECT s.id, s.credit_limit,
+                   sum(s.credits_pending + s.credits_posted - s.debits_pending - s.debits_posted)
+                       OVER (PARTITION BY s.account ORDER BY s.seq) AS counted
+            FROM ({_SIDES}) AS s JOIN ledger_account a ON a.id = s.account AND a.limited
+            WHERE a.asset = 'UNIT') AS running
+        WHERE counted > credit_limit"""),
     _Invariant("coupons_belong_to_redemptions", """
         SELECT r.id::text AS "case" FROM redemption r LEFT JOIN coupon c ON c.redemption = r.id
         WHERE (c.redemption IS NULL AND r.status IN ('issued', 'verified', 'fulfilled'))

@@ -119,15 +119,15 @@ async def _spoken_for(residents: Sequence[UUID]) -> dict[UUID, int]:
     """
     rows = await db.fetch(
         """SELECT r.id,
-                  coalesce((SELECT debits_pending FROM ledger_account WHERE code = 'wallet' AND owner = r.id), 0)
+                  coalesce((SELECT debits_pending FROM ledger_account WHERE id = r.wallet), 0)
                 + coalesce((SELECT sum(amount_g) FROM consumption_record c
                             WHERE c.resident = r.id AND c.state = 'pending'), 0)
                 + coalesce((SELECT sum(price_g) FROM redemption d WHERE d.resident = r.id AND d.closed_at > $2
                               AND d.status IN ('cancelled', 'expired')
                               AND EXISTS (SELECT 1 FROM lot l WHERE l.resident = r.id AND l.assigned_g < l.amount_g
                                           AND l.expires_at > d.created_at AND l.expires_at <= d.closed_at)), 0) AS grams
-           FROM unnest($1::uuid[]) AS r (id)""",
-        list(residents), clock.now() - GRACE,
+           FROM unnest($1::uuid[], $3::uuid[]) AS r (id, wallet)""",
+        list(residents), clock.now() - GRACE, [wallet(resident).id for resident in residents],
     )  # fmt: skip
     return {row["id"]: int(row["grams"]) for row in rows}
 

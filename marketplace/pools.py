@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import unicodedata
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
 
@@ -16,6 +16,13 @@ from marketplace.errors import NotFound, Refused
 from marketplace.ids import new_id
 
 LONGEST = 64
+
+
+class Pool(msgspec.Struct, frozen=True):
+    """How many codes an offer's pool has, and how many of them nobody has yet."""
+
+    codes: int
+    left: int
 
 
 class PoolReport(msgspec.Struct, frozen=True):
@@ -59,6 +66,33 @@ def _fault(code: str, *, repeated: bool) -> str | None:
     if len(code) > LONGEST or not code.isprintable():
         return "invalid"
     return "repeated" if repeated else None
+
+
+async def pool_of(offer: UUID) -> Pool:
+    """How full the pool of an offer is."""
+    row = await db.fetch_row(
+        """SELECT count(*) AS codes, count(*) FILTER (WHERE redemption IS NULL) AS left_over
+           FROM pool_code WHERE offer = $1""",
+        offer,
+    )
+    return Pool(row["codes"], row["left_over"]) if row else Pool(0, 0)
+
+
+async def has_codes(offer: UUID) -> bool:
+    """Whether the offer's pool was ever filled."""
+    return bool(await db.fetch_value("SELECT EXISTS (SELECT 1 FROM pool_code WHERE offer = $1)", offer))
+
+
+async def free_codes(offers: Collection[UUID]) -> dict[UUID, int]:
+    """How many codes nobody has yet, by offer: one query for all of them."""
+    if not offers:
+        return {}
+    rows = await db.fetch(
+        """SELECT offer, count(*) AS free FROM pool_code WHERE offer = ANY($1) AND redemption IS NULL
+           GROUP BY offer""",
+        list(offers),
+    )
+    return dict.fromkeys(offers, 0) | {row["offer"]: row["free"] for row in rows}
 
 
 @asynccontextmanager

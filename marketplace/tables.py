@@ -39,9 +39,11 @@ class LedgerTransfer(Table, tablename="ledger_transfer"):
     credit_limit = BigInt(null=True, default=None)
     subject = UUID(null=True, default=None)
     created_at = Timestamptz(default=None)
+    seq = BigInt(default=None)
 
 
 class Idempotency(Table, tablename="idempotency"):
+    id = UUID(primary_key=True, default=None)
     principal = Text(default=None)
     operation = Text(default=None)
     key = Text(default=None)
@@ -157,6 +159,7 @@ class Offer(Table, tablename="offer"):
 class OfferVersion(Table, tablename="offer_version"):
     id = UUID(primary_key=True, default=None)
     offer = UUID(default=None)
+    publisher = UUID(default=None)
     number = Integer(default=None)
     terms = JSONB(default=None)
     created_at = Timestamptz(default=None)

@@ -54,9 +54,10 @@ async def wallet_of(resident: UUID) -> Wallet:
         gone = await db.fetch_row(
             """SELECT coalesce(sum(amount) FILTER (WHERE credit = $2), 0)::bigint
                       - coalesce((SELECT sum(amount) FROM ledger_transfer b
-                                  WHERE b.credit = $1 AND b.debit = $2 AND b.phase = 'posted'), 0)::bigint AS consumed,
+                                  WHERE b.credit = $1 AND b.debit = $2 AND b.phase = 'posted'
+                                    AND b.credit_limit IS NULL), 0)::bigint AS consumed,
                       coalesce(sum(amount) FILTER (WHERE credit = $3), 0)::bigint AS expired
-               FROM ledger_transfer WHERE debit = $1 AND phase IN ('posted', 'post')""",
+               FROM ledger_transfer WHERE debit = $1 AND credit_limit IS NULL AND phase IN ('posted', 'post')""",
             account, CONSUMPTION.id, EXPIRED.id,
         )  # fmt: skip
         expiring = await _expiring(resident, balance)
@@ -99,7 +100,8 @@ async def entries_of(resident: UUID, *, limit: int, before: UUID | None = None) 
                       CASE WHEN t.credit = $1 THEN CASE WHEN t.phase IN ('posted', 'post') THEN t.amount ELSE 0 END
                            WHEN t.phase IN ('posted', 'pending') THEN -t.amount
                            ELSE p.amount - CASE WHEN t.phase = 'post' THEN t.amount ELSE 0 END END AS amount
-               FROM ledger_transfer t LEFT JOIN ledger_transfer p ON p.id = t.pending_id),
+               FROM ledger_transfer t LEFT JOIN ledger_transfer p ON p.id = t.pending_id
+               WHERE t.credit_limit IS NULL),  -- grams have no limit; the index leaves out what has
            shown AS ((SELECT * FROM moves WHERE debit = $1 AND id < $2 ORDER BY id DESC LIMIT $3)
                      UNION ALL (SELECT * FROM moves WHERE credit = $1 AND id < $2 ORDER BY id DESC LIMIT $3)
                      ORDER BY id DESC LIMIT $3),

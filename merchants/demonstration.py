@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from secrets import token_hex
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from marketplace import db
 from marketplace.funding import fund
+from marketplace.identity.demonstration import bank_client, bank_key, issue, token_of
+from marketplace.identity.oauth import register_client
 from marketplace.offers.lifecycle import approve, create_draft, submit
 from marketplace.offers.terms import change_from
+from marketplace.pools import add_codes
 from marketplace.publishers import create_campaign, create_publisher, create_store, create_till
 from merchants.staff import add_staff
 
 PASSWORD: Final = "chutan-demo"  # noqa: S105  (of the demonstration's staff, printed at its start)
 BUDGET_FEN: Final = 500_000
+CODES: Final = 200
 
 
 class DemoPublisher(NamedTuple):
@@ -47,14 +53,58 @@ _OFFERS: Final[dict[str, tuple[dict[str, Any], ...]]] = {
          "benefit": {"admits": 1, "value_fen": 3000}, "stock_total": 60, "per_resident_limit": 1},
         {"kind": "transit", "title": "轮渡 2 元乘车券", "summary": "乘坐轮渡抵用", "price_g": 200,
          "benefit": {"amount_fen": 200}, "coupon_valid_days": 7},
+        {"kind": "code", "title": "湖滨书吧电子书月卡", "summary": "兑换后立即发码，不可取消", "price_g": 600,
+         "benefit": {"value_fen": 1200}, "per_resident_limit": 1},
         {"kind": "donation", "title": "为湿地种一株芦苇", "summary": "兑换后立即捐出，不可取消", "price_g": 300,
          "benefit": {"cause": "沉湖湿地修复（演示）", "value_fen": 0}},
     ),
     "bank": (
         {"kind": "cash_coupon", "title": "绿色消费 10 元立减", "summary": "由银行活动预算出资", "price_g": 1000,
          "benefit": {"amount_fen": 1000}, "stock_total": 400, "per_resident_limit": 1},
+        {"kind": "rate_perk", "title": "绿色消费贷利率优惠", "summary": "到网点办理时出示", "price_g": 3000,
+         "benefit": {"product": "绿色消费贷（演示）", "off_bp": 30, "term_months": 12}, "per_resident_limit": 1,
+         "coupon_valid_days": 90},
     ),
 }  # fmt: skip
+
+
+async def load(seed: bytes) -> None:
+    """Make it all, with sign-ins that follow from `seed`."""
+    for publisher in await make_publishers():
+        await issue(seed, "staff", publisher.staff)
+        for till in publisher.tills.values():
+            await issue(seed, "till", till)
+        if publisher.kind == "bank":
+            await register_client(client_id=bank_client(publisher.id), role="bank", subject=str(publisher.id),
+                                  public_jwk=bank_key(seed, publisher.id).as_dict(private=False))  # fmt: skip
+
+
+async def sign_ins(seed: bytes) -> dict[str, Any]:
+    """The sign-ins of publishers' staff, tills and banks."""
+    publishers = await db.fetch(
+        """SELECT p.id, p.kind, p.name, min(s.id::text) AS staff FROM publisher p JOIN staff s ON s.publisher = p.id
+           WHERE s.login LIKE 'demo-%' GROUP BY p.id ORDER BY p.id"""
+    )
+    tills = await db.fetch(
+        "SELECT t.id, t.store, s.publisher FROM till t JOIN store s ON s.id = t.store ORDER BY t.id"
+    )
+    return {
+        "publishers": [
+            {
+                "id": str(p["id"]), "kind": p["kind"], "name": p["name"], "token": token_of(seed, "staff", p["staff"]),
+                "stores": [
+                    {"id": str(t["store"]), "till_token": token_of(seed, "till", t["id"])}
+                    for t in tills if t["publisher"] == p["id"]
+                ],
+            }
+            for p in publishers
+        ],
+        "banks": [
+            {"id": str(p["id"]), "client_id": bank_client(p["id"]),
+             "private_jwk": bank_key(seed, p["id"]).as_dict(private=True)}
+            for p in publishers if p["kind"] == "bank"
+        ],
+    }  # fmt: skip
 
 
 async def make_publishers() -> list[DemoPublisher]:
@@ -80,7 +130,11 @@ async def _publish(publisher: UUID, kind: str) -> None:
         campaign = await create_campaign(name="绿色消费季（演示）", funder="演示绿色银行")
         await fund(campaign, BUDGET_FEN)
     for given in _OFFERS[kind]:
-        terms = given | ({"funding": {"campaign": str(campaign)}} if campaign else {})
+        funded = campaign is not None and given["kind"] == "cash_coupon"
+        terms = given | ({"funding": {"campaign": str(campaign)}} if funded else {})
         offer = await create_draft(publisher=publisher, change=change_from(terms), actor="demonstration")
+        if given["kind"] == "code":
+            codes = [f"DEMO-{token_hex(4).upper()}" for _ in range(CODES)]
+            await add_codes(publisher=publisher, offer=offer.id, codes=codes)
         await submit(publisher=publisher, offer=offer.id, actor="demonstration")
         await approve(offer=offer.id, actor="demonstration")

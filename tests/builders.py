@@ -10,7 +10,7 @@ from uuid import UUID
 
 from stdnum.cn import ric
 
-from marketplace import chart, clock, db, ledger, lots, publishers, redemptions, verifications
+from marketplace import chart, clock, db, ledger, lots, pools, publishers, redemptions, verifications
 from marketplace.errors import ChutanError
 from marketplace.identity import otp, persons
 from marketplace.identity.realname import RealNames, SandboxIdentityCheck
@@ -90,14 +90,18 @@ async def an_offer(
     campaign: UUID | None = None,
     conditions: Conditions | None = None,
     rules: Eligibility | None = None,
+    codes: Sequence[str] = ("AA", "BB"),
     **more: Any,
 ) -> OfferView:
-    """A live offer; of a new publisher with one store where none is given. `rules` judges its eligibility."""
+    """A live offer; of a new publisher with one store where none is given. `rules` judges its eligibility, `codes` fill
+    the pool of the kind `code`."""
     publisher = publisher or await a_publisher(stores=["光谷店"])
     draft = await a_draft(
         publisher, stock_total=stock, per_resident_limit=limit, conditions=conditions,
         funding=Funding(campaign) if campaign else None, **more,
     )  # fmt: skip
+    if draft.kind == "code":
+        await pools.add_codes(publisher=publisher, offer=draft.id, codes=codes)
     await lifecycle.submit(publisher=publisher, offer=draft.id, actor="test", eligibility=rules)
     return await lifecycle.approve(offer=draft.id, actor="test")
 

@@ -69,5 +69,5 @@ async def empty(url: str) -> None:
     tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
     names = ", ".join(row["tablename"] for row in tables if row["tablename"] not in KEPT)
     await connection.execute(f"TRUNCATE {names} RESTART IDENTITY")
-    await connection.execute("UPDATE installation SET demonstration = false, seed = NULL")
+    await connection.execute("UPDATE installation SET demonstration = false, seed = NULL, loaded_at = NULL")
     await connection.close()

@@ -35,6 +35,7 @@ from web import access
 from web.api import auth, health
 from web.idempotency import idempotency_key
 from web.incoming import BODY_LIMIT_BYTES, StrictRequest, finish, nul_refusing, timed
+from web.kept import KeptAnswers, forget_what_changed, install
 from web.problems import ErrorPage, render_problem
 from web.throttle import Throttle
 
@@ -69,6 +70,7 @@ def create_web(
     without them this process makes its own. `https` keeps cookies off plain connections.
     """
     store = store if store is not None else open_store(settings.redis_url)
+    kept = KeptAnswers(store)
     throttle = Throttle(settings.redis_url)
     client = httpx.AsyncClient()
     sms = sms or (HttpSms(settings.sms_url, client) if settings.sms_url else SandboxSms(store))
@@ -84,18 +86,25 @@ def create_web(
         "real_names": _given(RealNames(identity, person_key or secrets.token_hex(32))),
         **(dependencies or {}),
     }
-    return Litestar(
+    app = Litestar(
         route_handlers=[*health.HANDLERS, *auth.HANDLERS, *handlers],
         dependencies=provided,
         lifespan=[_closing(store, throttle, client), *lifespan],
         plugins=list(plugins),
         state=State(
-            {"settings": settings, "store": store, "throttle": throttle, "sms": sms, "error_page": error_page}
+            {
+                "settings": settings,
+                "store": store,
+                "kept": kept,
+                "throttle": throttle,
+                "sms": sms,
+                "error_page": error_page,
+            }
         ),
         request_class=StrictRequest,
         request_max_body_size=BODY_LIMIT_BYTES,
         middleware=[timed, nul_refusing],
-        before_send=[finish],
+        before_send=[forget_what_changed, finish],
         exception_handlers={Exception: render_problem},
         compression_config=CompressionConfig(backend="brotli", brotli_gzip_fallback=True, minimum_size=1024),
         csrf_config=_csrf(csrf_secret, secure=https),
@@ -105,6 +114,8 @@ def create_web(
         logging_config=None,
         debug=debug,
     )
+    install(app, kept)
+    return app
 
 
 def _given(value: object) -> Provide:
@@ -196,6 +207,8 @@ def _as_json(event: structlog.typing.EventDict, **_: Any) -> str:
 
 def without_persons(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """A log processor: phones and identity numbers are masked, and fields that hold secrets are blanked."""
+    if event["event"] == "request":  # one for every request, of nothing that a caller wrote
+        return event
     for name, value in event.items():
         if name in _SECRET_FIELDS and isinstance(value, str):
             event[name] = "***"

@@ -1,7 +1,8 @@
 """Methodologies: how a behaviour becomes grams of CO2e, one TOML file beside this module per key and version.
 
-A methodology is versioned by the day it takes effect. What was credited keeps the version it was computed with and is
-never computed again. Every factor carries its source; one without an official source is marked `demonstration`.
+A methodology says which shape its records have: `ride` (km), or `quantity` (its unit). It is versioned by the day it
+takes effect; what was credited keeps the version it was computed with and is never computed again. Every factor carries
+its source; one without an official source is marked `demonstration`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,11 @@ import msgspec
 
 MAX_FACTOR_DIGITS = 12
 
+COUNTED = frozenset({"trip", "step", "order", "use", "bill"})
+"""The units of which there are whole numbers only."""
+
+DAY_SECONDS = 86_400
+Shape = Literal["ride", "quantity"]
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 Words = Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -47,13 +53,18 @@ class Caps(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Checks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a ride must satisfy to count; None: not checked."""
+    """What a record must satisfy to count; None: not checked. Distance and speed are of kilometres."""
 
     min_duration_seconds: Positive | None = None
     min_distance_m: Positive | None = None
     max_speed_m_per_hour: Positive | None = None
     max_duration_seconds: Positive | None = None
     no_overlap: bool = False
+
+    @property
+    def of_distance(self) -> bool:
+        """Whether a distance is checked."""
+        return self.min_distance_m is not None or self.max_speed_m_per_hour is not None
 
 
 class Methodology(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):
@@ -67,6 +78,7 @@ class Methodology(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     behaviour: Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z_]*$")]
     city: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{6}$")]
     effective_from: date
+    record: Shape
     unit: Literal["km", "trip", "step", "kWh", "order", "use", "kg", "bill"]
     formula: Literal["quantity x factor"]
     factor: Annotated[
@@ -82,11 +94,20 @@ class Methodology(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     def __post_init__(self) -> None:
         if Decimal(self.factor) <= 0:
             raise ValueError("the factor must be positive")
+        if self.unit != "km" and (self.record == "ride" or self.checks.of_distance):
+            raise ValueError(f"rides, distances and speeds are in km, not {self.unit}")
+        if self.checks.no_overlap and not 0 < (self.checks.max_duration_seconds or 0) < DAY_SECONDS:
+            raise ValueError("records that may not overlap need a longest duration of less than a day")
 
     @cached_property
     def ratio(self) -> tuple[int, int]:
         """The factor as numerator and denominator, exactly."""
         return Decimal(self.factor).as_integer_ratio()
+
+    @property
+    def counted(self) -> bool:
+        """Whether its quantities are whole numbers."""
+        return self.unit in COUNTED
 
     @property
     def factor_text(self) -> str:
@@ -141,6 +162,10 @@ def _in_order(versions: Iterable[Methodology]) -> tuple[Methodology, ...]:
     ordered = tuple(sorted(versions, key=lambda m: m.effective_from))
     if list(ordered) != sorted(ordered, key=lambda m: m.version):
         raise MethodologyFault(f"{ordered[0].key}: a later version takes effect before an earlier one")
+    if len({(methodology.record, methodology.unit) for methodology in ordered}) > 1:
+        raise MethodologyFault(
+            f"{ordered[0].key}: the versions differ in the shape or the unit of their records"
+        )
     return ordered
 
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from typing import Final, Literal
+from uuid import UUID
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from marketplace import db
-from marketplace.errors import Refused
+from marketplace import clock, db
+from marketplace.errors import FieldError, Invalid, Refused
 from marketplace.identity.stores import EphemeralStore
 from marketplace.identity.tokens import Principal, Session, begin_session
+from marketplace.ids import new_id
 
 LONGEST_PASSWORD: Final = 256
+SHORTEST_PASSWORD: Final = 11
 TRIES_PER_LOGIN: Final = 10
 TRIES_PER_ADDRESS: Final = 60
 _TRIES_SECONDS: Final = 900
@@ -57,10 +60,27 @@ def _matches(password_hash: str, password: str) -> bool:
         return False
 
 
+async def add_operator(*, login: str, name: str, password: str) -> UUID:
+    """Let a person run this installation. Raises Invalid (a password under 11 characters), Refused `conflict`."""
+    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+        raise Invalid(FieldError("password", "out_of_range"))
+    if not login.strip() or not name.strip():
+        raise Invalid(FieldError("login", "required"))
+    operator = new_id()
+    made = await db.execute(
+        "INSERT INTO operator (id, login, name, password_hash, created_at) VALUES ($1, $2, $3, $4, $5)"
+        " ON CONFLICT (login) DO NOTHING",
+        operator, login.strip(), name.strip(), await hash_password(password), clock.now(),
+    )  # fmt: skip
+    if not made:
+        raise Refused("conflict")
+    return operator
+
+
 async def operator_sign_in(login: str, password: str, *, address: str, store: EphemeralStore) -> Session:
     """Begin an operator's session. Raises Refused (unauthenticated, rate_limited), Unavailable."""
     known = await db.fetch_row("SELECT id, password_hash FROM operator WHERE login = $1", login)
     return await password_sign_in("operator", login, password, known=known, address=address, store=store)
 
 
-__all__ = ["LONGEST_PASSWORD", "hash_password", "operator_sign_in", "password_sign_in"]
+__all__ = ["LONGEST_PASSWORD", "add_operator", "hash_password", "operator_sign_in", "password_sign_in"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
+from asyncpg.pgproto import pgproto
 
 from marketplace.ids import new_id
 from marketplace.ledger.accounts import Account
@@ -89,6 +91,12 @@ class IdempotencyKey(msgspec.Struct, frozen=True):
     operation: str
     key: str
     request_hash: bytes
+
+    @property
+    def id(self) -> UUID:
+        """What it is stored under: the first 16 bytes of the SHA-256 of its three parts, a line each."""
+        parts = f"{self.principal}\n{self.operation}\n{self.key}".encode()
+        return pgproto.UUID(hashlib.sha256(parts).digest()[:16])
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):

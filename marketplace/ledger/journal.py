@@ -99,10 +99,8 @@ async def holds_of(subjects: Collection[UUID]) -> dict[UUID, dict[UUID, Pending]
 
 async def answered(key: IdempotencyKey) -> Answered | None:
     """The answer that this request got before, if it did. Raises Refused `idempotency_key_reused` for another one's."""
-    outcome = (await _known([key])).get((key.principal, key.operation, key.key))
-    if outcome is None:
-        return None
-    return _same_request(key, outcome)
+    outcome = (await _known([key])).get(key.id)
+    return None if outcome is None else _same_request(key, outcome)
 
 
 async def remember(key: IdempotencyKey, answer: Any, *, at: datetime) -> bool:
@@ -198,7 +196,7 @@ async def _answered(groups: Sequence[tuple[int, Group]]) -> dict[int, Outcome]:
     known = await _known([key for _, key in keyed])
     found: dict[int, Outcome] = {}
     for n, key in keyed:
-        outcome = known.get((key.principal, key.operation, key.key))
+        outcome = known.get(key.id)
         if outcome is not None:
             try:
                 found[n] = _same_request(key, outcome)
@@ -207,16 +205,13 @@ async def _answered(groups: Sequence[tuple[int, Group]]) -> dict[int, Outcome]:
     return found
 
 
-async def _known(keys: Sequence[IdempotencyKey]) -> dict[tuple[str, str, str], tuple[bytes, Any]]:
+async def _known(keys: Sequence[IdempotencyKey]) -> dict[UUID, tuple[bytes, Any]]:
     if not keys:
         return {}
     rows = await db.fetch(
-        """SELECT i.principal, i.operation, i.key, i.request_hash, i.answer
-           FROM unnest($1::text[], $2::text[], $3::text[]) AS k (principal, operation, key)
-           JOIN idempotency i USING (principal, operation, key)""",
-        [key.principal for key in keys], [key.operation for key in keys], [key.key for key in keys],
-    )  # fmt: skip
-    return {(row[0], row[1], row[2]): (row[3], row[4]) for row in rows}
+        "SELECT id, request_hash, answer FROM idempotency WHERE id = ANY($1)", [key.id for key in keys]
+    )
+    return {row[0]: (row[1], row[2]) for row in rows}
 
 
 def _same_request(key: IdempotencyKey, known: tuple[bytes, Any]) -> Answered:
@@ -278,19 +273,19 @@ async def _unremembered(keyed: Sequence[tuple[int, IdempotencyKey, Any, datetime
     if not keyed:
         return set()
     rows = await db.fetch(
-        """INSERT INTO idempotency (principal, operation, key, request_hash, answer, created_at)
-           SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::json[], $6::timestamptz[])
-           ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING RETURNING principal, operation, key""",
-        [key.principal for _, key, _, _ in keyed], [key.operation for _, key, _, _ in keyed],
-        [key.key for _, key, _, _ in keyed], [key.request_hash for _, key, _, _ in keyed],
-        [answer for _, _, answer, _ in keyed], [at for *_, at in keyed],
+        """INSERT INTO idempotency (id, principal, operation, key, request_hash, answer, created_at)
+           SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::json[],
+                                $7::timestamptz[])
+           ORDER BY 1 ON CONFLICT DO NOTHING RETURNING id""",
+        [key.id for _, key, _, _ in keyed], [key.principal for _, key, _, _ in keyed],
+        [key.operation for _, key, _, _ in keyed], [key.key for _, key, _, _ in keyed],
+        [key.request_hash for _, key, _, _ in keyed], [answer for _, _, answer, _ in keyed], [at for *_, at in keyed],
     )  # fmt: skip
-    left = {(row[0], row[1], row[2]) for row in rows}
+    stored = {row[0] for row in rows}
     lost = set()
     for n, key, _, _ in keyed:
-        name = (key.principal, key.operation, key.key)
-        if name in left:
-            left.remove(name)  # of twins in one batch, the first has it
+        if key.id in stored:
+            stored.remove(key.id)  # of twins in one batch, the first has it
         else:
             lost.add(n)
     return lost

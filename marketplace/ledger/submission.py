@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
+from uuid import UUID
 
 import asyncpg
 
@@ -160,17 +161,16 @@ class _Queue:
         """The next batch: no two requests with the same key, since the second is to be told what the first was."""
         batch: list[tuple[Group, asyncio.Future[Any]]] = []
         later: list[tuple[Group, asyncio.Future[Any]]] = []
-        keys: set[tuple[str, str, str]] = set()
+        keys: set[UUID] = set()
         while self._waiting and len(batch) < AT_MOST:
             group, answer = self._waiting.popleft()
             if answer.cancelled():  # its caller has gone
                 continue
             if group.key is not None:
-                name = (group.key.principal, group.key.operation, group.key.key)
-                if name in keys:
+                if group.key.id in keys:
                     later.append((group, answer))
                     continue
-                keys.add(name)
+                keys.add(group.key.id)
             batch.append((group, answer))
         self._waiting.extendleft(reversed(later))
         return batch

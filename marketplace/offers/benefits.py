@@ -114,6 +114,13 @@ def benefit_from(given: dict[str, Any], *, kind: Kind) -> Benefit:
     return benefit
 
 
+def check_part(value: Any, *, kind: Kind, name: str) -> None:
+    """Judge one field of a benefit by itself. Raises Invalid naming it below `benefit`."""
+    of_kind = next(one for one in get_args(Benefit) if one.__struct_config__.tag == kind)
+    field = next(field for field in msgspec.structs.fields(of_kind) if field.name == name)
+    checked(value, field.type, under=f"benefit.{name}")
+
+
 def benefit_shown(benefit: Benefit) -> dict[str, Any]:
     """The benefit as the API shows it: without the kind, which stands beside it."""
     shown: dict[str, Any] = msgspec.to_builtins(benefit)

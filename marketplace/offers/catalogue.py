@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -115,7 +115,8 @@ async def _judged(
     shown = await view.views(records)
     if resident is None:
         return shown
-    reasons = await judge(records, resident=resident, eligibility=eligibility)
+    left = {offer.id: offer.stock_left for offer in shown}
+    reasons = await judge(records, left=left, resident=resident, eligibility=eligibility)
     return [
         msgspec.structs.replace(offer, eligible=not reasons[offer.id], reasons=reasons[offer.id])
         for offer in shown
@@ -123,15 +124,17 @@ async def _judged(
 
 
 async def judge(
-    records: Sequence[Record], *, resident: UUID, eligibility: Eligibility | None = None
-) -> dict[UUID, list[str]]:
+    records: Sequence[Record], *, left: Mapping[UUID, int | None], resident: UUID,
+    eligibility: Eligibility | None = None,
+) -> dict[UUID, list[str]]:  # fmt: skip
     """Why `resident` could not redeem each of `records` now, as the codes that a redemption would be refused with.
 
-    Shape: offer id → codes, empty where nothing stands in the way. Holds count as used, as they do in a redemption.
+    `left` is each offer's stock. Shape: offer id → codes, empty where nothing stands in the way. Holds count as used,
+    as they do in a redemption.
     """
     accounts = [chart.wallet(resident).id]
     for r in records:
-        accounts += [chart.stock(r.id).id, chart.uses(r.id, resident).id]
+        accounts.append(chart.uses(r.id, resident).id)
         if r.terms.funding.campaign is not None:
             accounts.append(chart.budget(r.terms.funding.campaign).id)
     balances = await ledger.balances(accounts)
@@ -141,17 +144,20 @@ async def judge(
         for rule in {r.terms.eligibility for r in records if r.terms.eligibility is not None}
     }
     return {
-        r.id: _reasons(r, resident=resident, balances=balances) + verdicts.get(r.terms.eligibility or "", [])
+        r.id: _reasons(r, resident=resident, balances=balances, left=left[r.id])
+        + verdicts.get(r.terms.eligibility or "", [])
         for r in records
     }
 
 
-def _reasons(r: Record, *, resident: UUID, balances: dict[UUID, ledger.Balance]) -> list[str]:
+def _reasons(
+    r: Record, *, resident: UUID, balances: dict[UUID, ledger.Balance], left: int | None
+) -> list[str]:
     terms, reasons = r.terms, []
     shown = r.shown(clock.now())
     if shown != "live":
         reasons.append({"approved": "offer_not_started", "ended": "offer_ended"}.get(shown, "offer_not_live"))
-    if terms.stock_total is not None and balances[chart.stock(r.id).id].counted >= terms.stock_total:
+    if left == 0:
         reasons.append("sold_out")
     uses = balances[chart.uses(r.id, resident).id].counted
     if terms.per_resident_limit is not None and uses >= terms.per_resident_limit:

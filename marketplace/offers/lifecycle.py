@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from marketplace import clock, db
+from marketplace import clock, db, pools
 from marketplace.errors import FieldError, Invalid, NotFound, Refused
 from marketplace.ids import new_id
 from marketplace.offers import view
 from marketplace.offers.eligibility import Eligibility, NoRules
 from marketplace.offers.state import PUBLIC, Shown, Status
-from marketplace.offers.terms import Change, Terms, capture, changed, check_whole, new_terms, terms_from
+from marketplace.offers.terms import Change, Terms, capture, changed, check_whole, new_terms
 from marketplace.offers.view import OfferView, Record
 
 MAX_REASON_LENGTH = 500
@@ -58,8 +58,8 @@ async def edit(
 ) -> OfferView:  # fmt: skip
     """Set the fields that `change` gives: a new version of the terms; coupons already out keep theirs.
 
-    Once approved the terms must stay whole, and the kind stays. Raises Invalid, NotFound, Refused
-    `offer_not_in_state` (submitted or ended).
+    Once approved the terms must stay whole, and what was approved to be paid stays: the kind, who funds it, and the
+    benefit where a campaign does. Raises Invalid, NotFound, Refused `offer_not_in_state` (submitted or ended).
     """
     async with db.transaction():
         before = await _locked(offer, publisher=publisher)
@@ -68,8 +68,9 @@ async def edit(
         if shown != "draft" and after.kind != before.terms.kind:
             raise Invalid(FieldError("kind", "cannot_change"))
         if shown not in {"draft", "rejected"}:
+            _require_same_payer(before.terms, after)
             after = await _whole(
-                after, publisher=publisher, eligibility=eligibility, cash_allowed=cash_allowed
+                offer, after, publisher=publisher, eligibility=eligibility, cash_allowed=cash_allowed
             )
         if after != before.terms:
             await _set_terms(offer, after, actor=actor)
@@ -90,7 +91,7 @@ async def submit(
         before = await _locked(offer, publisher=publisher)
         _require(before, {"draft", "rejected"})
         whole = await _whole(
-            before.terms, publisher=publisher, eligibility=eligibility, cash_allowed=cash_allowed
+            offer, before.terms, publisher=publisher, eligibility=eligibility, cash_allowed=cash_allowed
         )
         if whole != before.terms:
             await _set_terms(offer, whole, actor=actor)
@@ -172,14 +173,6 @@ async def _public(offer: UUID) -> Record:
     return view.record(row)
 
 
-async def terms_of(version: UUID) -> Terms:
-    """The terms of a version, live or not: what a coupon is judged by. Raises NotFound."""
-    stored = await db.fetch_value("SELECT terms FROM offer_version WHERE id = $1", version)
-    if stored is None:
-        raise NotFound
-    return terms_from(stored)
-
-
 # ------------------------------------------------------------------ inside the transaction
 async def _locked(offer: UUID, *, publisher: UUID | None = None) -> Record:
     # The lock comes first and the reading in a statement of its own: after a wait, a join in the locking statement
@@ -201,8 +194,19 @@ def _require(record: Record, allowed: Collection[Shown]) -> Shown:
     return shown
 
 
+def _require_same_payer(before: Terms, after: Terms) -> None:
+    # The operator approved whose money it is; where that is a campaign's, how much of it one coupon may cost, too.
+    errors = []
+    if after.funding != before.funding:
+        errors.append(FieldError("funding", "cannot_change"))
+    if before.funding.campaign is not None and after.benefit != before.benefit:
+        errors.append(FieldError("benefit", "cannot_change"))
+    if errors:
+        raise Invalid(*errors)
+
+
 async def _whole(
-    terms: Terms, *, publisher: UUID, eligibility: Eligibility | None, cash_allowed: bool
+    offer: UUID, terms: Terms, *, publisher: UUID, eligibility: Eligibility | None, cash_allowed: bool
 ) -> Terms:
     """`terms` with its stores settled, if nothing keeps it from being offered. Raises Invalid with all that does."""
     own = [
@@ -218,6 +222,8 @@ async def _whole(
     campaign = whole.funding.campaign
     if campaign is not None and await db.fetch_row("SELECT 1 FROM campaign WHERE id = $1", campaign) is None:
         errors.append(FieldError("funding.campaign", "unknown"))
+    if whole.kind == "code" and not await pools.has_codes(offer):
+        errors.append(FieldError("codes", "required"))
     if whole.eligibility is not None:
         errors += (eligibility or NoRules()).check(whole.eligibility)
     if errors:
@@ -237,8 +243,8 @@ async def _set_terms(offer: UUID, terms: Terms, *, actor: str) -> None:
 
 async def _keep_version(offer: UUID, terms: Terms, *, actor: str) -> None:
     await db.execute(
-        """INSERT INTO offer_version (id, offer, number, terms, created_at, created_by)
-           SELECT $1, id, version, $3, $4, $5 FROM offer WHERE id = $2""",
+        """INSERT INTO offer_version (id, offer, publisher, number, terms, created_at, created_by)
+           SELECT $1, id, publisher, version, $3, $4, $5 FROM offer WHERE id = $2""",
         new_id(), offer, terms, clock.now(), actor,
     )  # fmt: skip
 

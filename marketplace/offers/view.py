@@ -15,6 +15,7 @@ from marketplace import chart, clock, db, ledger
 from marketplace.offers.benefits import Kind, benefit_shown
 from marketplace.offers.state import Shown, Status, shown_status
 from marketplace.offers.terms import Capture, Conditions, Funding, Terms, capture, face_value_fen, terms_from
+from marketplace.pools import free_codes
 
 SELECT_OFFERS = """
     SELECT o.id, o.status, o.reason, v.id AS version, v.terms,
@@ -101,16 +102,21 @@ def record(row: db.Row) -> Record:
 
 
 async def stock_left(records: Iterable[Record]) -> dict[UUID, int | None]:
-    """What is left of each offer by the stock of its terms in force, never below zero; None is unlimited."""
+    """What is left of each offer by the stock of its terms in force, never below zero; None is unlimited.
+
+    Of an offer of codes never more than its pool still has.
+    """
     records = list(records)
+    free = await free_codes({r.id for r in records if r.terms.kind == "code"})
     counters = {r.id: chart.stock(r.id).id for r in records if r.terms.stock_total is not None}
     used = await ledger.balances(list(counters.values())) if counters else {}
-    return {
-        r.id: None
-        if r.terms.stock_total is None
-        else max(0, r.terms.stock_total - used[counters[r.id]].counted)
-        for r in records
-    }
+    left: dict[UUID, int | None] = {}
+    for r in records:
+        bounds = [free[r.id]] if r.id in free else []
+        if r.terms.stock_total is not None:
+            bounds.append(r.terms.stock_total - used[counters[r.id]].counted)
+        left[r.id] = max(0, min(bounds)) if bounds else None
+    return left
 
 
 async def views(records: Sequence[Record]) -> list[OfferView]:

@@ -11,8 +11,8 @@ import pytest
 
 from incentives import crediting
 from incentives.activities import activities_of
-from incentives.cycling import Bench, Judgement
-from incentives.rides import Ride
+from incentives.judging import Bench, Judgement
+from incentives.records import Record
 from marketplace import db, lots, residents
 from marketplace.errors import Invalid, NotFound
 from tests.incentives.trips import CHANNEL, a_channel, a_ride, many_rides
@@ -20,10 +20,12 @@ from tests.incentives.trips import CHANNEL, a_channel, a_ride, many_rides
 pytestmark = pytest.mark.usefixtures("database")
 
 
-async def credited(rides: list[Ride], *, channel: str = CHANNEL, enrol: bool = True) -> list[Judgement]:
+async def credited(rides: list[Record], *, channel: str = CHANNEL, enrol: bool = True) -> list[Judgement]:
     find = residents.enrol if enrol else residents.linked
-    found = await find({ride.rider_id for ride in rides}, channel=channel)
-    return await crediting.credit_rides(rides, channel=channel, methodology="bike-wuhan", residents=found)
+    found = await find({ride.subject for ride in rides}, channel=channel)
+    return await crediting.credit_records(
+        rides, channel=channel, methodology=await crediting.methodology_of(channel), residents=found
+    )
 
 
 async def wallet_g(resident: UUID) -> int:
@@ -104,8 +106,8 @@ async def test_rides_credited_before_count_for_overlap_whichever_came_first():
         a_ride(trip_id="from its end", after_seconds=4_800),
     ]
     for ride in around:
-        expected = "overlapping" if ride.trip_id.startswith("over") else "credited"
-        assert [judgement.outcome for judgement in await credited([ride])] == [expected], ride.trip_id
+        expected = "overlapping" if ride.record_id.startswith("over") else "credited"
+        assert [judgement.outcome for judgement in await credited([ride])] == [expected], ride.record_id
 
 
 async def test_the_grams_of_the_day_count_across_calls():
@@ -178,7 +180,7 @@ async def test_without_the_lock_the_cap_would_be_broken(monkeypatch: pytest.Monk
 async def test_the_same_trips_at_the_same_time_under_different_riders_pay_once():
     await a_channel()
     ours = [a_ride(trip_id=str(n), rider_id="a", after_seconds=2_000 * n) for n in range(5)]
-    theirs = [ride._replace(rider_id="b") for ride in reversed(ours)]
+    theirs = [ride._replace(subject="b") for ride in reversed(ours)]
     await residents.enrol(["a", "b"], channel=CHANNEL)
 
     answers = await asyncio.gather(*(credited(rides) for rides in (ours, theirs) * 2))
@@ -199,28 +201,31 @@ async def test_a_ride_over_midnight_belongs_to_the_day_it_began():
 async def test_what_fails_before_the_commit_leaves_nothing():
     await a_channel()
     known = await residents.enrol(["rider"], channel=CHANNEL)
+    methodology = await crediting.methodology_of(CHANNEL)
 
     async def fail(_: object) -> None:
         raise RuntimeError("no")
 
     with pytest.raises(RuntimeError):
-        await crediting.credit_rides(
-            [a_ride()], channel=CHANNEL, methodology="bike-wuhan", residents=known, keep=fail
+        await crediting.credit_records(
+            [a_ride()], channel=CHANNEL, methodology=methodology, residents=known, keep=fail
         )
     assert await db.fetch_value("SELECT count(*) FROM activity_record") == 0
 
 
-async def test_a_channel_must_exist_and_measure_rides():
+async def test_a_channel_must_exist_with_a_methodology_that_ships():
     await a_channel("meter", methodology="home-power-wuhan")
+    await a_channel("elsewhere", methodology="home-power-mars")
+    assert (await crediting.methodology_of("meter")).unit == "kWh"
     with pytest.raises(NotFound):
-        await crediting.ride_methodology("nowhere")
+        await crediting.methodology_of("nowhere")
     with pytest.raises(Invalid):
-        await crediting.ride_methodology("meter")
+        await crediting.methodology_of("elsewhere")
 
 
 async def test_a_resident_sees_every_record_the_latest_first_in_pages():
     await a_channel()
-    rides = [ride._replace(rider_id="rider") for ride in many_rides(seed=3, count=25, riders=1)]
+    rides = [ride._replace(subject="rider") for ride in many_rides(seed=3, count=25, riders=1)]
     same_start = [a_ride(trip_id=f"tie {n}", after_seconds=3) for n in range(5)]
     await credited(rides + same_start)
     resident = await the_resident()

@@ -9,32 +9,32 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from incentives import imports
-from incentives.cycling import fault
 from incentives.imports import ImportReport, import_trips
+from incentives.judging import fault
 from incentives.methodologies import in_force
-from incentives.rides import Ride
-from marketplace import db
+from incentives.records import Record
+from marketplace import db, residents
 from marketplace.errors import Invalid, NotFound
 from tests.incentives.trips import CHANNEL, a_channel, a_file, a_ride, many_rides
 
 pytestmark = pytest.mark.usefixtures("database")
 
 
-def expected(rides: list[Ride]) -> ImportReport:
+def expected(rides: list[Record]) -> ImportReport:
     """The reference's words, taken literally and slowly."""
     version = in_force("bike-wuhan", date(2024, 5, 6))
     assert version is not None
     report = ImportReport(read=len(rides))
     latest: dict[str, datetime] = {}
     earned: defaultdict[tuple[str, date], int] = defaultdict(int)
-    for ride in sorted(rides, key=lambda ride: (ride.started_at, ride.trip_id)):
+    for ride in sorted(rides, key=lambda ride: (ride.started_at, ride.record_id)):
         reason = fault(ride, version.checks)
-        if reason is None and ride.rider_id in latest and ride.started_at < latest[ride.rider_id]:
+        if reason is None and ride.subject in latest and ride.started_at < latest[ride.subject]:
             reason = "overlapping"
         if reason is None:
-            latest[ride.rider_id] = max(latest.get(ride.rider_id, ride.ended_at), ride.ended_at)
-            left, grams = 1_500 - earned[ride.rider_id, ride.day], int(ride.distance_m) * 933 // 10_000
-            earned[ride.rider_id, ride.day] += min(left, grams)
+            latest[ride.subject] = max(latest.get(ride.subject, ride.ended_at), ride.ended_at)
+            left, grams = 1_500 - earned[ride.subject, ride.day], int(ride.quantity * 1_000) * 933 // 10_000
+            earned[ride.subject, ride.day] += min(left, grams)
             report.grams += min(left, grams)
             report.credited += grams <= left
             report.capped += 0 < left < grams
@@ -59,6 +59,51 @@ async def test_a_file_in_any_order_is_judged_as_the_reference_says(
     assert set(report.rejected) == {"too_short", "too_fast", "too_long", "overlapping", "over_daily_cap"}
     assert sum(done) == report.read
     assert report.grams == await db.fetch_value("SELECT sum(amount_g)::bigint FROM lot")
+
+
+async def test_a_trip_id_under_two_riders_pays_the_one_that_rode_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(imports, "CREDITED_AT_ONCE", 3)
+    await a_channel()
+    rides = [
+        a_ride(trip_id=str(n), rider_id=f"rider {rider}", after_seconds=1_000 * n + (rider * 7 + n) % 5)
+        for n in range(10)
+        for rider in range(5)
+    ]
+    report = await import_trips(a_file(tmp_path, rides), channel=CHANNEL, enrol=True)
+
+    stored = await db.fetch(
+        """SELECT a.source_id, l.subject FROM activity_record a JOIN channel_link l ON l.resident = a.resident"""
+    )
+    first = {
+        ride.record_id: ride.subject for ride in sorted(rides, key=lambda ride: ride.started_at, reverse=True)
+    }
+    assert {row["source_id"]: row["subject"] for row in stored} == first
+    assert (report.read, report.duplicates) == (50, 40)
+
+
+async def test_a_trip_that_was_refused_unstored_does_not_stand_in_anothers_way(tmp_path: Path):
+    await a_channel()
+    await residents.enrol(["known"], channel=CHANNEL)
+    rides = [
+        a_ride(rider_id="stranger"),
+        a_ride(rider_id="known", after_seconds=-20 * 365 * 86_400),  # before the methodology
+        a_ride(rider_id="known", after_seconds=60),
+        a_ride(rider_id="stranger", after_seconds=120),
+    ]
+    report = await import_trips(a_file(tmp_path, rides), channel=CHANNEL)
+    assert (report.credited, report.duplicates, report.rejected) == (
+        1,
+        1,
+        {"unknown_rider": 1, "not_in_force": 1},
+    )
+
+
+async def test_trips_are_imported_for_channels_of_rides_only(tmp_path: Path):
+    await a_channel("metro", methodology="metro-wuhan")
+    with pytest.raises(Invalid):
+        await import_trips(a_file(tmp_path, [a_ride()]), channel="metro")
 
 
 async def test_the_same_file_again_credits_nothing(tmp_path: Path):

@@ -18,7 +18,8 @@ version = {version}
 behaviour = "bike"
 city = "420100"
 effective_from = {effective_from}
-unit = "km"
+record = "{record}"
+unit = "{unit}"
 formula = "quantity x factor"
 factor = "{factor}"
 demonstration = false
@@ -35,9 +36,12 @@ text = "somewhere"
 
 
 def written(folder: Path, *, name: str | None = None, key: str = "bike", version: int = 1,
-            effective_from: str = "2020-01-01", factor: str = "93.3") -> str:  # fmt: skip
+            effective_from: str = "2020-01-01", factor: str = "93.3", record: str = "ride",
+            unit: str = "km") -> str:  # fmt: skip
     name = name or f"{key}-{version}.toml"
-    text = FILE.format(key=key, version=version, effective_from=effective_from, factor=factor)
+    text = FILE.format(
+        key=key, version=version, effective_from=effective_from, factor=factor, record=record, unit=unit
+    )
     (folder / name).write_text(text, encoding="utf-8")
     return name
 
@@ -51,6 +55,19 @@ def bike() -> Methodology:
 def test_twelve_methodologies_ship_each_with_its_source():
     assert len(shipped()) == 12
     assert all(version.source.text for versions in shipped().values() for version in versions)
+
+
+def test_rides_are_of_bikes_and_the_other_ten_are_quantities():
+    rides = {key for key, versions in shipped().items() if versions[-1].record == "ride"}
+    assert rides == {"bike-wuhan", "ebike-chongqing"}
+
+
+def test_what_was_assumed_is_said():
+    """The reference gives a day of effect for the cycling methodology only, and a cap for no other."""
+    for key, (version,) in shipped().items():
+        if key != "bike-wuhan":
+            assert version.caps.daily_g is None
+            assert "assume" in version.review or key == "own-bag-wuhan", key
 
 
 def test_the_cycling_methodology_is_that_of_the_reference():
@@ -112,6 +129,28 @@ def test_a_later_version_cannot_take_effect_earlier(tmp_path: Path):
     written(tmp_path, version=2, effective_from="2020-01-01")
     written(tmp_path, version=1, effective_from="2021-01-01")
     with pytest.raises(MethodologyFault, match="earlier"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(("record", "unit"), [("ride", "kWh"), ("drive", "km"), ("quantity", "mile")])
+def test_a_shape_or_unit_that_there_is_not_is_refused(tmp_path: Path, record: str, unit: str):
+    name = written(tmp_path, record=record, unit=unit)
+    with pytest.raises(MethodologyFault, match=name):
+        load(tmp_path)
+
+
+def test_records_that_may_not_overlap_have_a_longest_duration(tmp_path: Path):
+    name = written(tmp_path)
+    with (tmp_path / name).open("a") as file:
+        file.write("[checks]\nno_overlap = true\n")
+    with pytest.raises(MethodologyFault, match=name):
+        load(tmp_path)
+
+
+def test_versions_share_the_shape_and_unit_of_their_records(tmp_path: Path):
+    written(tmp_path, version=1)
+    written(tmp_path, version=2, effective_from="2024-01-01", record="quantity")
+    with pytest.raises(MethodologyFault, match="shape"):
         load(tmp_path)
 
 

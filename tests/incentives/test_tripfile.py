@@ -19,7 +19,7 @@ def read(path: Path, content: str | bytes) -> tuple[list[str], list[Fault]]:
     file = path / "trips.csv"
     file.write_bytes(content.encode() if isinstance(content, str) else content)
     rows = list(rides_in(file, SHANGHAI))
-    return [row[1].trip_id for row in rows if not isinstance(row, Fault)], [
+    return [row[1].record_id for row in rows if not isinstance(row, Fault)], [
         r for r in rows if isinstance(r, Fault)
     ]
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from incentives.rides import Ride
+from incentives.records import Record
 from incentives.tripfile import COLUMNS
 from marketplace import clock, db
 
@@ -23,23 +23,23 @@ def a_ride(
     after_seconds: float = 0,
     lasting_seconds: float = 1_200,
     distance_m: str = "3000",
-) -> Ride:
+) -> Record:
     """A good ride of twenty minutes and three kilometres, unless told otherwise."""
     started = MORNING + timedelta(seconds=after_seconds)
     ended = started + timedelta(seconds=lasting_seconds)
-    return Ride(trip_id, rider_id, started, ended, clock.local_day(started), Decimal(distance_m))
+    return Record(trip_id, rider_id, started, ended, clock.local_day(started), Decimal(distance_m).scaleb(-3))
 
 
-def row(ride: Ride) -> str:
+def row(ride: Record) -> str:
     """The ride as a line of a file, in naive Shanghai time."""
     times = [
         t.astimezone(clock.SHANGHAI).replace(tzinfo=None).isoformat()
         for t in (ride.started_at, ride.ended_at)
     ]
-    return ",".join([ride.trip_id, ride.rider_id, "bike", *times, str(ride.distance_m)])
+    return ",".join([ride.record_id, ride.subject, "bike", *times, f"{ride.quantity.scaleb(3):f}"])
 
 
-def a_file(folder: Path, rides: Iterable[Ride | str]) -> Path:
+def a_file(folder: Path, rides: Iterable[Record | str]) -> Path:
     """A file of trips; a string stands for a line as it is."""
     path = folder / "trips.csv"
     lines = [",".join(COLUMNS), *(ride if isinstance(ride, str) else row(ride) for ride in rides)]
@@ -47,7 +47,7 @@ def a_file(folder: Path, rides: Iterable[Ride | str]) -> Path:
     return path
 
 
-def many_rides(*, seed: int, count: int, riders: int) -> list[Ride]:
+def many_rides(*, seed: int, count: int, riders: int) -> list[Record]:
     """Rides within a week, with overlaps, fragments and days over the cap among them; no order."""
     chance = random.Random(seed)
     return [

@@ -77,6 +77,9 @@ async def test_an_empty_marketplace_is_sound(database: str) -> None:
     ("DELETE FROM ledger_transfer WHERE phase = 'void'", "redemptions_agree_with_their_holds"),
     ("DELETE FROM ledger_transfer WHERE kind = 'fund'", "balances_are_the_sum_of_transfers"),
     ("UPDATE ledger_transfer SET credit_limit = 1 WHERE credit_limit = 10", "limits_hold"),
+    ("UPDATE ledger_transfer SET credit_limit = 1 WHERE seq = (SELECT max(seq) FROM ledger_transfer "  # noqa: ISC004
+     "WHERE credit_limit = 10)",
+     "limits_hold"),
     ("UPDATE serial_range SET serials = int8range(lower(serials) + 500000, upper(serials) + 500000)",
      "lots_are_tiled_by_their_serials"),
     ("DELETE FROM serial_range", "lots_are_tiled_by_their_serials"),

@@ -23,6 +23,7 @@ from marketplace.publishers import (
 )
 from marketplace.publishers import publisher as publisher_of
 from marketplace.residents import create_resident
+from tests import builders
 from tests.builders import a_draft, a_publisher, a_till, an_offer
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -156,6 +157,19 @@ async def test_what_stands_in_the_way_is_told_exactly():
     paused = await catalogue.public_offer(offer.id, resident=await create_resident(), eligibility=Rules())
     assert paused.reasons[0] == "offer_not_live"
     assert "limit_reached" not in paused.reasons
+
+
+async def test_an_offer_of_codes_promises_no_more_than_its_pool_has():
+    resident = await builders.a_resident()
+    one = await builders.an_offer(kind="code", codes=["AA"])
+    two = await builders.an_offer(kind="code", codes=["AA", "BB", "CC"], stock=2)
+    assert {o.id: (o.stock_left, o.status) for o in (await catalogue.live_offers()).items} == {
+        one.id: (1, "live"), two.id: (2, "live"),
+    }  # fmt: skip
+    await builders.redeemed(one)
+    judged = {o.id: o for o in (await catalogue.live_offers(resident=resident)).items}
+    assert (judged[one.id].stock_left, judged[one.id].status) == (0, "sold_out")
+    assert (judged[one.id].reasons, judged[two.id].reasons) == (["sold_out"], [])
 
 
 async def test_a_benefit_of_no_value_needs_no_budget():

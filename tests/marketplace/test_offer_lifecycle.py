@@ -12,9 +12,11 @@ from marketplace import clock, db
 from marketplace.errors import FieldError, Invalid, NotFound, Refused
 from marketplace.ids import new_id
 from marketplace.offers import catalogue, lifecycle
-from marketplace.offers.terms import Change
+from marketplace.offers.terms import Change, change_from
 from marketplace.offers.view import OfferView
+from marketplace.pools import add_codes
 from marketplace.publishers import create_campaign
+from tests import builders
 from tests.builders import a_draft, a_publisher, an_offer
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -137,7 +139,8 @@ async def test_an_edit_of_a_live_offer_is_a_new_version_and_the_old_terms_stay()
     )
     after = await lifecycle.live_terms(offer.id)
     assert (edited.status, edited.price_g, after.terms.price_g) == ("live", 700, 700)
-    assert (await lifecycle.terms_of(before.version)).price_g == 100
+    kept = await db.fetch_value("SELECT terms FROM offer_version WHERE id = $1", before.version)
+    assert kept["price_g"] == 100
     assert await numbers(offer.id) == [1, 2, 3]  # the second has the stores that were left out
 
 
@@ -163,6 +166,66 @@ async def test_a_live_offer_stays_whole_and_of_its_kind():
         with pytest.raises(Invalid):
             await lifecycle.edit(publisher=publisher, offer=offer.id, change=change, actor=ACTOR)
     assert (await lifecycle.live_terms(offer.id)).terms.title == offer.title
+
+
+COUPON = {"kind": "cash_coupon", "benefit": {"amount_fen": 1_000}}
+
+
+async def test_once_approved_nobody_else_is_made_to_pay():
+    publisher = await a_publisher(stores=STORE)
+    campaign, other = [await create_campaign(name=name, funder="武汉市") for name in ("低碳周", "骑行季")]
+    own = await an_offer(publisher=publisher, **COUPON)
+    with pytest.raises(Invalid) as refused:
+        await lifecycle.edit(
+            publisher=publisher, offer=own.id, actor=ACTOR,
+            change=change_from({"funding": {"campaign": str(campaign)}}),
+        )  # fmt: skip
+    assert refused.value.errors == (FieldError("funding", "cannot_change"),)
+    dearer = await lifecycle.edit(
+        publisher=publisher, offer=own.id, change=Change(benefit={"amount_fen": 2_000}), actor=ACTOR
+    )
+    assert dearer.face_value_fen == 2_000
+
+    funded = await an_offer(publisher=publisher, campaign=campaign, **COUPON)
+    change = {"funding": {"campaign": str(other)}, "benefit": {"amount_fen": 2_000}}
+    with pytest.raises(Invalid) as refused:
+        await lifecycle.edit(publisher=publisher, offer=funded.id, change=change_from(change), actor=ACTOR)
+    assert refused.value.errors == (
+        FieldError("funding", "cannot_change"),
+        FieldError("benefit", "cannot_change"),
+    )
+    same = {"funding": {"campaign": str(campaign)}, "benefit": {"amount_fen": 1_000}, "price_g": 600}
+    kept = await lifecycle.edit(publisher=publisher, offer=funded.id, change=change_from(same), actor=ACTOR)
+    assert (kept.price_g, kept.funding.campaign, kept.face_value_fen) == (600, campaign, 1_000)
+
+
+async def test_who_pays_may_change_until_it_is_approved():
+    publisher, campaign = (
+        await a_publisher(stores=STORE),
+        await create_campaign(name="低碳周", funder="武汉市"),
+    )
+    draft = await a_draft(publisher, funding={"campaign": str(campaign)}, **COUPON)
+    await lifecycle.submit(publisher=publisher, offer=draft.id, actor=ACTOR)
+    await lifecycle.reject(offer=draft.id, reason="请自行出资", actor="operator:test")
+    change = change_from({"funding": None, "benefit": {"amount_fen": 5}})
+    mended = await lifecycle.edit(publisher=publisher, offer=draft.id, change=change, actor=ACTOR)
+    assert (mended.funding.campaign, mended.face_value_fen) == (None, 5)
+
+
+async def test_an_offer_of_codes_is_not_submitted_before_it_has_one():
+    publisher = await a_publisher()
+    draft = await a_draft(publisher, kind="code", benefit={"value_fen": 500})
+    with pytest.raises(Invalid) as refused:
+        await lifecycle.submit(publisher=publisher, offer=draft.id, actor=ACTOR)
+    assert refused.value.errors == (FieldError("codes", "required"),)
+    await add_codes(publisher=publisher, offer=draft.id, codes=["AA"])
+    assert (await lifecycle.submit(publisher=publisher, offer=draft.id, actor=ACTOR)).status == "submitted"
+
+
+async def test_an_offer_whose_codes_are_all_given_out_can_still_be_edited():
+    offer = await builders.an_offer(kind="code", codes=["AA"])
+    await builders.redeemed(offer)
+    assert (await builders.edited(offer, price_g=90)).price_g == 90
 
 
 async def test_an_approved_offer_is_live_when_its_window_begins_and_ended_when_it_is_over():

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from marketplace import chart, db, ledger, pools
+from marketplace import chart, db, ledger
 from marketplace.errors import Unavailable
 from marketplace.ledger import journal, submission
 from marketplace.offers import lifecycle
@@ -161,10 +161,7 @@ async def test_terms_that_change_meanwhile_are_judged_afresh() -> None:
 
 
 async def test_a_pool_gives_every_code_once() -> None:
-    offer = await an_offer(kind="code", price_g=100)
-    await pools.add_codes(
-        publisher=offer.publisher.id, offer=offer.id, codes=[f"C{n:03d}" for n in range(20)]
-    )
+    offer = await an_offer(kind="code", price_g=100, codes=[f"C{n:03d}" for n in range(20)])
     residents = [await a_resident() for _ in range(25)]
     results = await at_once(*(redeem(resident, offer) for resident in residents))
     assert outcomes(results) == {"ok": 20, "sold_out": 5}

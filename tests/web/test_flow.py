@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import click
 import httpx
 import pytest
 
 import app
+from incentives.channels import open_channel
 from marketplace import coupons, expiry, settlement
 from marketplace.clock import travelled
+from marketplace.errors import ChutanError
+from marketplace.identity.passwords import add_operator
 from marketplace.ids import new_id
 from marketplace.registry import EmbeddedRegistry
 from marketplace.settings import Settings
@@ -43,10 +47,16 @@ class Demo:
             headers["Idempotency-Key"] = key or str(new_id())
         return await self.client.request(method, path, json=json, headers=headers, **more)
 
-    async def live_offer(self, **changes: Any) -> str:
+    async def draft(self, **changes: Any) -> str:
         made = await self.call(self.merchant["token"], "POST", "/api/v1/publisher/offers", OFFER | changes)
         assert made.status_code == 201, made.text
         offer: str = made.json()["id"]
+        return offer
+
+    async def live_offer(self, **changes: Any) -> str:
+        return await self.approved(await self.draft(**changes))
+
+    async def approved(self, offer: str) -> str:
         submitted = await self.call(
             self.merchant["token"], "POST", f"/api/v1/publisher/offers/{offer}/submit"
         )
@@ -205,8 +215,78 @@ async def test_a_channel_submits_records_once(demo: Demo) -> None:
     ).status_code == 404
 
 
-async def channel_token(demo: Demo) -> str:
-    channel = demo.credentials["channels"][0]
+async def test_a_channel_submits_quantities_in_the_unit_of_its_methodology(demo: Demo) -> None:
+    token, path = await channel_token(demo, "metro-card"), "/api/v1/channels/metro-card/activities"
+    record = {"record_id": "m1", "subject": "demo-metro-card-00", "started_at": "2026-01-05T08:00:00+08:00"}
+    answer = await demo.call(token, "POST", path, {"records": [record | {"quantity": 12.5}, record]})
+    assert (answer.status_code, answer.json()) == (201, {
+        "credited_g": 980,
+        "results": [
+            {"record_id": "m1", "status": "credited", "credited_g": 980, "reason": None},
+            {"record_id": "m1", "status": "rejected", "credited_g": 0, "reason": "malformed"},
+        ],
+    })  # fmt: skip
+    again = await demo.call(token, "POST", path, {"records": [record | {"quantity": "12.5"}]})
+    assert again.json()["results"][0]["reason"] == "duplicate"
+    shown = (await demo.call(demo.residents[0], "GET", "/api/v1/me/activities?limit=100")).json()["items"]
+    one = next(activity for activity in shown if activity["source_id"] == "m1")
+    assert (one["behaviour"], one["quantity"], one["unit"], one["factor"], one["amount_g"], one["channel_name"]) == (
+        "metro", "12.5", "km", "78.4 g/km", 980, "地铁卡（演示）",
+    )  # fmt: skip
+    assert one["ended_at"] == one["started_at"]
+
+
+@pytest.mark.parametrize(
+    ("key", "body", "field", "code"),
+    [
+        ("metro-card", {"records": [{"trip_id": "t"}]}, "records[0].trip_id", "unknown_field"),
+        ("bike-share", {"records": [{"record_id": "t"}]}, "records[0].record_id", "unknown_field"),
+        ("metro-card", {"records": [{"quantity": []}]}, "records[0].quantity", "wrong_type"),
+        ("metro-card", {"records": {}}, "records", "wrong_type"),
+        ("metro-card", {}, "records", "required"),
+        ("metro-card", {"records": [], "more": 1}, "more", "unknown_field"),
+        ("own-bag", {"records": [{}] * 1_001}, "records", "too_many"),
+    ],
+)
+async def test_records_of_another_shape_are_refused_with_the_field(
+    demo: Demo, key: str, body: dict[str, Any], field: str, code: str
+) -> None:
+    token = await channel_token(demo, key)
+    refused = await demo.call(token, "POST", f"/api/v1/channels/{key}/activities", body)
+    assert (refused.status_code, refused.json()["code"]) == (400, "validation_failed")
+    assert [(error["field"], error["code"]) for error in refused.json()["errors"]] == [(field, code)]
+
+
+async def test_the_schema_shows_both_shapes_of_records(demo: Demo) -> None:
+    schema = (await demo.client.get("/schema/openapi.json")).json()
+    call = schema["paths"]["/api/v1/channels/{key}/activities"]["post"]
+    records = call["requestBody"]["content"]["application/json"]["schema"]["properties"]["records"]
+    assert [list(shape["items"]["properties"]) for shape in records["oneOf"]] == [
+        ["trip_id", "rider_id", "bike_id", "started_at", "ended_at", "track_distance_m", "points"],
+        ["record_id", "subject", "started_at", "ended_at", "quantity"],
+    ]
+    results = call["responses"]["201"]["content"]["application/json"]["schema"]["properties"]["results"]
+    assert [next(iter(shape["items"]["properties"])) for shape in results["oneOf"]] == [
+        "trip_id",
+        "record_id",
+    ]
+
+
+async def test_the_demonstrations_residents_have_a_varied_life_and_enough_to_spend(demo: Demo) -> None:
+    wallets = [(await demo.call(token, "GET", "/api/v1/me/wallet")).json() for token in demo.residents]
+    assert sum(wallet["available_g"] >= 5_000 for wallet in wallets) >= 20
+    shown = [
+        activity
+        for token in demo.residents[:6]
+        for activity in (await demo.call(token, "GET", "/api/v1/me/activities?limit=100")).json()["items"]
+    ]
+    assert {activity["behaviour"] for activity in shown} == {"bike", "metro", "bus", "home_power", "own_bag"}
+    assert {activity["reason"] for activity in shown} == {None, "too_short", "below_one_gram"}
+    assert [channel["key"] for channel in demo.credentials["channels"]][:2] == ["bike-share", "metro-card"]
+
+
+async def channel_token(demo: Demo, key: str = "bike-share") -> str:
+    channel = next(channel for channel in demo.credentials["channels"] if channel["key"] == key)
     grant = await demo.client.post(
         "/oauth/token",
         data={"grant_type": "client_credentials", "client_id": channel["client_id"],
@@ -218,24 +298,29 @@ async def channel_token(demo: Demo) -> str:
 
 async def test_a_channel_account_is_linked_by_mandate_and_unlinked(demo: Demo) -> None:
     resident, channel = demo.residents[0], await channel_token(demo)
+    before = len((await demo.call(resident, "GET", "/api/v1/me/links")).json())
     code = (await demo.call(resident, "POST", "/api/v1/me/links", {"channel": "bike-share"})).json()["code"]
     confirmation, path = {"code": code, "subject": "rider-x"}, "/api/v1/channels/bike-share/links"
     assert (await demo.call(channel, "POST", path, {**confirmation, "code": "wrong"})).status_code == 404
     linked = await demo.call(channel, "POST", path, confirmation)
     assert linked.status_code == 201, linked.text
     assert (await demo.call(channel, "POST", path, confirmation)).status_code == 404  # a code links once
-    assert len((await demo.call(resident, "GET", "/api/v1/me/links")).json()) == 2
+    assert len((await demo.call(resident, "GET", "/api/v1/me/links")).json()) == before + 1
     link = f"/api/v1/me/links/{linked.json()['id']}"
     assert (await demo.call(demo.residents[1], "DELETE", link)).status_code == 404
     assert (await demo.call(resident, "DELETE", link)).status_code == 204
 
 
 async def test_a_pool_gives_each_of_its_codes_once(demo: Demo) -> None:
-    offer = await demo.live_offer(kind="code", benefit={"value_fen": 100}, conditions={}, stock_total=None)
+    offer = await demo.draft(kind="code", benefit={"value_fen": 100}, conditions={}, stock_total=None)
     path = f"/api/v1/publisher/offers/{offer}/codes"
+    empty = await demo.call(demo.merchant["token"], "POST", f"/api/v1/publisher/offers/{offer}/submit")
+    assert (empty.status_code, [e["field"] for e in empty.json()["errors"]]) == (400, ["codes"])
     report = await demo.call(demo.merchant["token"], "POST", path, {"codes": ["AA", " ＡＡ ", "", "BB"]})
     assert report.json() == {"added": 2, "refused": [[2, "repeated"], [3, "blank"]]}, report.text
     assert (await demo.call(demo.merchant["token"], "POST", path, {"codes": ["BB"]})).json()["added"] == 0
+    await demo.approved(offer)
+    assert (await demo.call(None, "GET", f"/api/v1/offers/{offer}")).json()["stock_left"] == 2
     taken = await asyncio.gather(*(demo.redeem(resident, offer) for resident in demo.residents[:3]))
     assert sorted(answer.status_code for answer in taken) == [201, 201, 409]
     given = [answer.json()["coupon"]["code"] for answer in taken if answer.status_code == 201]
@@ -299,3 +384,38 @@ async def test_others_things_do_not_exist(demo: Demo) -> None:
     assert (await demo.call(bank["token"], "GET", f"/api/v1/publisher/offers/{offer}")).status_code == 404
     assert (await demo.call(mine, "GET", "/api/v1/publisher/offers")).status_code == 403
     assert (await demo.call(None, "GET", "/api/v1/me/wallet")).status_code == 401
+
+
+async def test_a_demonstration_is_loaded_once_and_one_that_broke_off_says_so(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def breaks_off(_: bytes) -> None:
+        raise RuntimeError("the power went")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(app.shops, "load", breaks_off)
+        with pytest.raises(RuntimeError):
+            await app.load_demonstration()
+    with pytest.raises(click.ClickException, match="broke off"):
+        await app.load_demonstration()
+
+
+async def test_an_operator_who_was_added_signs_in(database: str, tmp_path: Path) -> None:
+    await add_operator(login="lisi", name="李四", password="long enough")
+    for refused in ({"login": "lisi", "password": "long enough"}, {"login": "wangwu", "password": "short"}):
+        with pytest.raises(ChutanError):
+            await add_operator(name="李四", **refused)
+    web = app.wired(Settings(home=tmp_path))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(web), base_url="http://testserver") as client:
+        sign_in = {"login": "lisi", "password": "long enough"}
+        session = await client.post("/api/v1/auth/operator-sessions", json=sign_in)
+        token = session.json()["token"]
+        waiting = await client.get("/api/v1/operator/offers", headers={"Authorization": f"Bearer {token}"})
+    assert (session.status_code, waiting.status_code) == (201, 200)
+
+
+async def test_a_channel_is_opened_once_and_by_a_methodology_that_ships(database: str) -> None:
+    await open_channel(key="metro", name="地铁", methodology="metro-wuhan")
+    for key, methodology in (("metro", "metro-wuhan"), ("bus", "bus-nowhere"), ("Bus!", "bus-wuhan")):
+        with pytest.raises(ChutanError):
+            await open_channel(key=key, name="公交", methodology=methodology)

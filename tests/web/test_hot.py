@@ -27,7 +27,7 @@ async def ways(
     hot = app.wired(Settings(home=tmp_path))
     monkeypatch.setattr(app.hot, "install", lambda *_, **__: None)
     plain = app.wired(Settings(home=tmp_path))
-    assert type(hot.asgi_handler) is not type(plain.asgi_handler)
+    assert (hot.asgi_handler.__module__, plain.asgi_handler.__module__) == ("web.hot", "web.kept")
     async with (
         httpx.AsyncClient(transport=httpx.ASGITransport(hot), base_url="http://testserver") as client,
         httpx.AsyncClient(transport=httpx.ASGITransport(plain), base_url="http://testserver") as other,

@@ -169,6 +169,23 @@ async def test_a_coupon_is_taken_shown_verified_undone_and_cancelled(anyone):
     assert str(till) in cashier.page
 
 
+async def test_the_mall_shows_what_is_in_a_city_and_what_a_resident_can_afford(anyone):
+    visitor = anyone()
+    for title, price_g in (("便宜", 100), ("昂贵", 9_000)):
+        await builders.an_offer(title=title, price_g=price_g)
+    assert 'name="affordable"' not in await visitor.open("/")
+    assert "昂贵" in await visitor.open("/?affordable=true")
+    await a_signed_in_resident(visitor)
+    page = await visitor.open("/?affordable=true&city=420100&q=昂贵")
+    assert "card__title" not in page
+    page = await visitor.open("/?affordable=true&city=420100")
+    assert ("便宜" in page, "昂贵" in page) == (True, False)
+    assert 'href="/?kind=gift&amp;city=420100&amp;affordable=true"' in page
+    assert '<option value="420100" selected>武汉' in page
+    assert "card__title" not in await visitor.open("/?city=420500")
+    assert "昂贵" in await visitor.open("/?city=nowhere")
+
+
 async def test_a_form_sent_twice_takes_one_coupon(anyone):
     visitor = anyone()
     offer = await builders.an_offer()

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from litestar import Request
+from litestar.datastructures import UploadFile
 
 from marketplace.errors import FieldError, Invalid
 from marketplace.ids import new_id
@@ -16,6 +17,7 @@ from marketplace.ledger import IdempotencyKey
 AnyRequest = Request[Any, Any, Any]
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _NUMBER: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,2})?", re.ASCII)
+_BASIS_POINTS: Final = re.compile(r"([0-9]{1,5})\s*(?:bps?|个?基点)", re.ASCII | re.IGNORECASE)
 _WHOLE: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
 _PLACE: Final = re.compile(r"/(?![/\\])[\x21-\x7e]*")
 
@@ -30,6 +32,14 @@ class Typed:
     def __getitem__(self, name: str) -> str:
         value = self._fields.get(name, "")
         return value.strip() if isinstance(value, str) else ""
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._fields
+
+    async def file(self, name: str) -> bytes:
+        """The content of an uploaded file; empty when there is none."""
+        value = self._fields.get(name)
+        return await value.read() if isinstance(value, UploadFile) else b""
 
     def all(self, name: str) -> list[str]:
         """Every value of a field that may be given several times."""
@@ -64,6 +74,11 @@ def local_place(given: str, *, otherwise: str) -> str:
     return given if _PLACE.fullmatch(given) else otherwise
 
 
+def is_htmx(request: AnyRequest) -> bool:
+    """Whether htmx asks for a part of the page, and not a browser for the whole."""
+    return request.headers.get("hx-request") == "true" and "hx-history-restore-request" not in request.headers
+
+
 def is_secure(request: AnyRequest) -> bool:
     """Whether cookies may be kept to HTTPS."""
     return request.url.scheme == "https"
@@ -83,6 +98,16 @@ def hundredths(text: str, *, field: str) -> int | None:
     if _NUMBER.fullmatch(text) is None:
         raise Invalid(FieldError(field, "not_an_amount"))
     return int(Decimal(text) * 100)
+
+
+def rate_bp(text: str, *, field: str) -> int | None:
+    """A rate as people type it, in basis points: `0.5`, `0.5%`, `50 bp`, `50 个基点` are 50. Raises Invalid."""
+    points = _BASIS_POINTS.fullmatch(text)
+    if points is not None:
+        return int(points[1])
+    if text in ("%", "％"):
+        raise Invalid(FieldError(field, "not_an_amount"))
+    return hundredths(text.removesuffix("%").removesuffix("％").rstrip(), field=field)
 
 
 def whole(text: str, *, field: str) -> int | None:

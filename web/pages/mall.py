@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlencode
 from uuid import UUID
 
 from litestar import Response, get, post
@@ -11,40 +13,86 @@ from litestar.response import Redirect
 
 from marketplace.errors import ChutanError, Invalid
 from marketplace.offers.benefits import KINDS
-from marketplace.offers.catalogue import live_offers, public_offer
+from marketplace.offers.catalogue import OfferPage, live_offers, public_offer
 from marketplace.offers.eligibility import Eligibility
 from marketplace.redemptions import redeem
 from marketplace.wallets import wallet_of
 from web.access import Resident
-from web.pages.forms import AnyRequest, idempotency_key, typed
-from web.pages.rendering import back, page, viewer, words_of
+from web.pages.forms import AnyRequest, idempotency_key, is_htmx, typed
+from web.pages.rendering import Words, back, page, viewer, words_of
 from web.pages.showing import offer_card, offer_details
+
+OFFERS_A_PAGE: Final = 24
+# Hubei's divisions at the level of a prefecture, by GB/T 2260.
+CITIES: Final = (
+    "420100", "420200", "420300", "420500", "420600", "420700", "420800", "420900", "421000", "421100", "421200",
+    "421300", "422800", "429004", "429005", "429006", "429021",
+)  # fmt: skip
+
+
+class Asked(NamedTuple):
+    """What the visitor looks for."""
+
+    kind: str
+    q: str
+    city: str
+    affordable: str
+    cursor: str
+
+    def place(self, **changes: str) -> str:
+        """The address of the mall with `changes` to what is asked, from its beginning."""
+        asked = self._replace(**{"cursor": ""} | changes)._asdict()
+        query = urlencode({name: value for name, value in asked.items() if value})
+        return f"/?{query}" if query else "/"
+
+
+def _asked(request: AnyRequest) -> Asked:
+    query = request.query_params
+    city = query.get("city") or ""
+    return Asked(
+        kind=query.get("kind") or "",
+        q=(query.get("q") or "").strip()[:100],
+        city=city if city in CITIES else "",
+        affordable="true" if query.get("affordable") == "true" else "",
+        cursor=query.get("cursor") or "",
+    )
 
 
 @get("/", include_in_schema=False)
 async def mall(request: AnyRequest, eligibility: NamedDependency[Eligibility]) -> Response[str]:
-    """The live offers as cards."""
-    words, principal = words_of(request), await viewer(request)
+    """The live offers as cards; htmx gets the list alone."""
+    words, principal, asked = words_of(request), await viewer(request), _asked(request)
+    template = "parts/offers.html" if is_htmx(request) else "mall.html"
     resident = principal.id if principal and principal.role == "resident" else None
-    query = request.query_params
-    kind, q = query.get("kind") or None, (query.get("q") or "").strip()[:100] or None
     try:
-        found = await live_offers(kind=kind, q=q, cursor=query.get("cursor") or None, limit=24, resident=resident,
-                                  eligibility=eligibility)  # fmt: skip
+        found = await _found(asked, resident=resident, eligibility=eligibility)
     except Invalid:
-        return await page(request, "mall.html", status=400, offers=[], next_cursor=None, kinds=_kinds(words, None),
-                          q=q or "", kind="", available_g=None)  # fmt: skip
-    return await page(
-        request, "mall.html",
-        offers=[offer_card(words, offer) for offer in found.items], next_cursor=found.next_cursor,
-        kinds=_kinds(words, kind), q=q or "", kind=kind or "",
-        available_g=(await wallet_of(resident)).available_g if resident else None,
+        nothing = _shown(words, Asked("", asked.q, asked.city, "", ""), OfferPage([], None))
+        return await page(request, template, status=400, **nothing)
+    available_g = (await wallet_of(resident)).available_g if resident else None
+    return await page(request, template, **_shown(words, asked, found, available_g=available_g))
+
+
+async def _found(asked: Asked, *, resident: UUID | None, eligibility: Eligibility) -> OfferPage:
+    return await live_offers(
+        kind=asked.kind or None, q=asked.q or None, city=asked.city or None, affordable=bool(asked.affordable),
+        cursor=asked.cursor or None, limit=OFFERS_A_PAGE, resident=resident, eligibility=eligibility,
     )  # fmt: skip
 
 
-def _kinds(words: object, chosen: str | None) -> list[dict[str, object]]:
-    assert callable(words)
-    return [{"kind": kind, "words": words(f"kind.{kind}"), "chosen": kind == chosen} for kind in KINDS]
+def _shown(words: Words, asked: Asked, found: OfferPage, *, available_g: int | None = None) -> dict[str, Any]:
+    kinds = [("", words("mall.all")), *((kind, words(f"kind.{kind}")) for kind in KINDS)]
+    return {
+        "asked": asked,
+        "kinds": [
+            {"place": asked.place(kind=kind), "words": name, "chosen": kind == asked.kind}
+            for kind, name in kinds
+        ],
+        "cities": [("", words("mall.all_cities")), *((city, words(f"city.{city}")) for city in CITIES)],
+        "offers": [offer_card(words, offer) for offer in found.items],
+        "more": asked.place(cursor=found.next_cursor) if found.next_cursor else None,
+        "available_g": available_g,
+    }
 
 
 @get("/offers/{offer_id:uuid}", include_in_schema=False)

@@ -1,110 +1,186 @@
-"""The form of an offer: typed fields into a change of its terms, and its terms into fields."""
+"""The form of an offer: typed fields into a change of its terms, and its terms into fields.
+
+A field that makes no sense for the kind is not in the form, and what an offer says there stays as it is.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from marketplace import clock
 from marketplace.errors import FieldError, Invalid
-from marketplace.offers.benefits import benefit_from
-from marketplace.offers.terms import Change, change_from
+from marketplace.offers.benefits import Kind, benefit_from, check_part
+from marketplace.offers.terms import Change, Terms, capture, change_from
 from marketplace.offers.view import OfferView
-from web.pages.forms import Typed, as_hundredths, hundredths, whole
+from marketplace.offers.windows import end_from, start_from
+from web.pages.forms import Typed, as_hundredths, hundredths, rate_bp, whole
 
-FORM_KINDS: Final = ("cash_coupon", "discount", "gift", "ticket")
-# The benefit's fields by kind: the field of the benefit, how it is typed, and whether it must be there.
-BENEFIT: Final[dict[str, tuple[tuple[str, str, bool], ...]]] = {
-    "cash_coupon": (("amount_fen", "yuan", True),),
-    "discount": (("off_bp", "percent", True), ("cap_fen", "yuan", False)),
-    "gift": (("item", "text", True), ("value_fen", "yuan", True)),
-    "ticket": (("admits", "whole", True), ("value_fen", "yuan", True)),
+
+class BenefitField(NamedTuple):
+    """A field of a benefit: how it is typed, whether it must be there, whether it is one of several to choose from."""
+
+    name: str
+    typed_as: str
+    needed: bool = True
+    one_of: bool = False
+
+
+BENEFIT: Final[dict[Kind, tuple[BenefitField, ...]]] = {
+    "cash_coupon": (BenefitField("amount_fen", "yuan"),),
+    "discount": (BenefitField("off_bp", "rate"), BenefitField("cap_fen", "yuan", needed=False)),
+    "gift": (BenefitField("item", "text"), BenefitField("value_fen", "yuan")),
+    "ticket": (BenefitField("admits", "whole"), BenefitField("value_fen", "yuan")),
+    "transit": (BenefitField("amount_fen", "yuan"),),
+    "code": (BenefitField("value_fen", "yuan"),),
+    "rate_perk": (
+        BenefitField("product", "text"),
+        BenefitField("term_months", "whole", needed=False),
+        BenefitField("off_bp", "rate", needed=False, one_of=True),
+        BenefitField("voucher_fen", "yuan", needed=False, one_of=True),
+        BenefitField("line_uplift_bp", "rate", needed=False, one_of=True),
+    ),
+    "donation": (BenefitField("cause", "text"), BenefitField("value_fen", "yuan")),
 }
-_TEXTS: Final = ("title", "summary", "terms", "starts_at", "ends_at")
-_WHOLES: Final = ("price_g", "stock_total", "per_resident_limit", "coupon_valid_days")
+_READ: Final = {"yuan": hundredths, "rate": rate_bp, "whole": whole}
+_TEXTS: Final = ("title", "summary", "terms", "starts_at", "ends_at", "eligibility")
+_INSTANTS: Final = {"starts_at": start_from, "ends_at": end_from}
+_AT_TILL: Final = ("conditions.min_bill_fen", "hours_from", "hours_to")
 
 
-def change_of(form: Typed, *, kind: str) -> Change:
+def at_till(kind: Kind) -> bool:
+    """Whether coupons of the kind are used at a till: only then have stores, hours and a minimum bill a meaning."""
+    return capture(Terms(kind=kind)) == "on_verification"
+
+
+def keeps(kind: Kind) -> bool:
+    """Whether the resident has something that is good for some days."""
+    return kind != "donation"
+
+
+def _wholes(kind: Kind) -> tuple[str, ...]:
+    return ("price_g", "stock_total", "per_resident_limit", *(("coupon_valid_days",) if keeps(kind) else ()))
+
+
+# ------------------------------------------------------------------ what was typed
+def change_of(form: Typed, *, kind: Kind) -> Change:
     """The change that the form asks for. Raises Invalid with every field that is wrong, not only the first."""
     errors: list[FieldError] = []
     given: dict[str, Any] = {name: form[name] or None for name in _TEXTS}
-    for name in _WHOLES:
-        given[name] = _read(whole, form[name], name, errors)
+    for name in _wholes(kind):
+        given[name] = _try(errors, whole, form[name], field=name)
     benefit = _benefit(form, kind, errors)
-    weekdays = [int(day) for day in form.all("weekdays") if day in tuple("1234567")]
-    least = _read(hundredths, form["conditions.min_bill_fen"], "conditions.min_bill_fen", errors)
-    hours = [[form["hours_from"], form["hours_to"]]] if form["hours_from"] or form["hours_to"] else []
-    given["conditions"] = {"weekdays": weekdays, "hours": hours} | (
-        {} if least is None else {"min_bill_fen": least}
-    )
-    given["stores"] = form.all("stores") or None
+    if at_till(kind):
+        given["conditions"] = _conditions(form, errors)
+        given["stores"] = form.all("stores") or None
+    if "funding" in form:
+        given["funding"] = {"campaign": form["funding"]} if form["funding"] else None
     for name, value in given.items():
-        try:
-            change_from({name: value})
-        except Invalid as wrong:
-            errors += wrong.errors
+        _try(errors, change_from, {name: value})
+        if name in _INSTANTS and value:
+            _try(errors, _INSTANTS[name], value)
     if errors:
         raise Invalid(*errors)
     return change_from({**given, "kind": kind, "benefit": benefit})
 
 
-def _benefit(form: Typed, kind: str, errors: list[FieldError]) -> dict[str, Any] | None:
+def _conditions(form: Typed, errors: list[FieldError]) -> dict[str, Any]:
+    field = "conditions.min_bill_fen"
+    least = _try(errors, hundredths, form[field], field=field)
+    return {
+        "weekdays": [int(day) for day in form.all("weekdays") if day in tuple("1234567")],
+        "hours": [[form["hours_from"], form["hours_to"]]] if form["hours_from"] or form["hours_to"] else [],
+    } | ({} if least is None else {"min_bill_fen": least})
+
+
+def _benefit(form: Typed, kind: Kind, errors: list[FieldError]) -> dict[str, Any] | None:
     benefit: dict[str, Any] = {}
     before = len(errors)
-    for name, typed_as, _ in BENEFIT[kind]:
-        field = f"benefit.{name}"
-        read = {"yuan": hundredths, "percent": hundredths, "whole": whole}.get(typed_as)
-        value = _read(read, form[field], field, errors) if read else form[field] or None
+    for part in BENEFIT[kind]:
+        field = f"benefit.{part.name}"
+        read = _READ.get(part.typed_as)
+        value = _try(errors, read, form[field], field=field) if read else form[field] or None
         if value is not None:
-            benefit[name] = value
-    if not benefit or len(errors) > before:
+            benefit[part.name] = value
+            _try(errors, check_part, value, kind=kind, name=part.name)
+    if not benefit and len(errors) == before:
         return None
-    missing = [name for name, _, needed in BENEFIT[kind] if needed and name not in benefit]
-    errors += [FieldError(f"benefit.{name}", "required") for name in missing]
-    if not missing:
-        try:
-            benefit_from(benefit, kind=kind)  # type: ignore[arg-type]
-        except Invalid as wrong:
-            errors += wrong.errors
+    errors += [
+        FieldError(f"benefit.{part.name}", "required")
+        for part in BENEFIT[kind]
+        if part.needed and not form[f"benefit.{part.name}"]
+    ]
+    if len(errors) == before:  # what remains to be said is about the parts together
+        _try(errors, benefit_from, benefit, kind=kind)
     return benefit
 
 
-def _read(read: Any, typed: str, field: str, errors: list[FieldError]) -> Any:
+def _try(errors: list[FieldError], read: Callable[..., Any], *given: Any, **named: Any) -> Any:
     try:
-        return read(typed, field=field)
+        return read(*given, **named)
     except Invalid as wrong:
         errors += wrong.errors
         return None
 
 
+def at_fields(errors: Iterable[FieldError], *, kind: Kind) -> list[FieldError]:
+    """The errors, each at the field of the form that it is about."""
+    return [FieldError(_at(error, kind), error.code) for error in errors]
+
+
+def _at(error: FieldError, kind: Kind) -> str:
+    if error.code == "exactly_one_perk":
+        return "perk"
+    if error.field == "benefit":
+        return f"benefit.{BENEFIT[kind][0].name}"
+    if error.field in ("conditions", "conditions.hours.0.0"):
+        return "hours_from"
+    if error.field == "conditions.hours.0.1":
+        return "hours_to"
+    if error.field.startswith(("stores.", "funding.")):
+        return error.field.split(".", maxsplit=1)[0]
+    return error.field
+
+
+# ------------------------------------------------------------------ what the form shows
 def fields_of(offer: OfferView) -> dict[str, Any]:
     """The fields that show an offer's terms as they are."""
     benefit = offer.benefit or {}
     fields: dict[str, Any] = {
         "title": offer.title or "", "summary": offer.summary, "terms": offer.terms,
         "starts_at": _start(offer.starts_at), "ends_at": _end(offer.ends_at),
-        "conditions.min_bill_fen": as_hundredths(offer.conditions.min_bill_fen),
+        "eligibility": offer.eligibility or "",
+        "funding": str(offer.funding.campaign or ""),
         "weekdays": [str(day) for day in offer.conditions.weekdays],
-        "hours_from": offer.conditions.hours[0][0] if offer.conditions.hours else "",
-        "hours_to": offer.conditions.hours[0][1] if offer.conditions.hours else "",
         "stores": [str(store.id) for store in offer.stores],
     }  # fmt: skip
-    fields |= {name: "" if (value := getattr(offer, name)) is None else str(value) for name in _WHOLES}
-    for name, typed_as, _ in BENEFIT[offer.kind]:
-        value = benefit.get(name)
-        money = typed_as in ("yuan", "percent")
-        fields[f"benefit.{name}"] = as_hundredths(value) if money else "" if value is None else str(value)
+    if at_till(offer.kind):
+        hours = offer.conditions.hours[0] if offer.conditions.hours else ("", "")
+        shown = (as_hundredths(offer.conditions.min_bill_fen), *hours)
+        fields |= dict(zip(_AT_TILL, shown, strict=True))
+    for name in _wholes(offer.kind):
+        fields[name] = _digits(getattr(offer, name))
+    for part in BENEFIT[offer.kind]:
+        value = benefit.get(part.name)
+        typed = as_hundredths if part.typed_as in ("yuan", "rate") else _digits
+        fields[f"benefit.{part.name}"] = typed(value)
     return fields
 
 
-def empty_fields(kind: str) -> dict[str, Any]:
+def _digits(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def empty_fields(kind: Kind) -> dict[str, Any]:
     """The fields of a new offer."""
-    names = (*_TEXTS, *_WHOLES, "conditions.min_bill_fen", "hours_from", "hours_to")
-    benefit = (f"benefit.{name}" for name, _, _ in BENEFIT[kind])
-    return {**dict.fromkeys((*names, *benefit), ""), "coupon_valid_days": "30", "weekdays": [], "stores": []}
+    benefit = (f"benefit.{part.name}" for part in BENEFIT[kind])
+    names = (*_TEXTS, *_wholes(kind), *(_AT_TILL if at_till(kind) else ()), *benefit, "funding")
+    valid = {"coupon_valid_days": "30"} if keeps(kind) else {}
+    return {**dict.fromkeys(names, ""), **valid, "weekdays": [], "stores": []}
 
 
-def typed_fields(form: Typed, *, kind: str) -> dict[str, Any]:
+def typed_fields(form: Typed, *, kind: Kind) -> dict[str, Any]:
     """The fields as they were typed."""
     fields = {name: form[name] for name in empty_fields(kind)}
     return {**fields, "weekdays": form.all("weekdays"), "stores": form.all("stores")}
@@ -112,7 +188,7 @@ def typed_fields(form: Typed, *, kind: str) -> dict[str, Any]:
 
 def editable(offer: OfferView) -> bool:
     """Whether this form can show all that the offer says."""
-    return offer.kind in FORM_KINDS and len(offer.conditions.hours) <= 1
+    return len(offer.conditions.hours) <= 1
 
 
 def _start(instant: datetime | None) -> str:

@@ -18,17 +18,18 @@ from marketplace.settlement import counts, settle
 from web.access import Operator
 from web.pages.forms import AnyRequest, typed
 from web.pages.rendering import back, page, words_of
-from web.pages.showing import offer_details
+from web.pages.showing import offer_details, payers
 
 
 @get("/operator/approvals", include_in_schema=False)
 async def approvals(request: AnyRequest, operator: NamedDependency[Operator]) -> Response[str]:
     """The offers that wait for the operator, as residents would read them."""
     words = words_of(request)
+    names = await payers(words)
     found = await submitted_offers(limit=50, cursor=request.query_params.get("cursor") or None)
     return await page(
         request, "operator/approvals.html", area="operator",
-        offers=[offer_details(words, offer) for offer in found.items], next_cursor=found.next_cursor,
+        offers=[offer_details(words, offer, payers=names) for offer in found.items], next_cursor=found.next_cursor,
     )  # fmt: skip
 
 

@@ -145,7 +145,7 @@ def render(words: Words, template: str, *, area: str, path: str, status: int, **
     )
     headers = {
         "Content-Language": words.language,
-        "Vary": "Accept-Language, Cookie",
+        "Vary": "Accept-Language, Cookie, HX-Request",
         "Cache-Control": "no-store",
     }
     return Response(html, media_type=MediaType.HTML, status_code=status, headers=headers)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 from marketplace.offers.view import OfferView
+from marketplace.publishers import campaigns
 from web.pages.rendering import Words, when, when_it_ends
 
 
@@ -54,15 +56,26 @@ def offer_card(words: Words, offer: OfferView) -> dict[str, Any]:
     }
 
 
-def offer_details(words: Words, offer: OfferView) -> dict[str, Any]:
-    """An offer with all that somebody who takes it should know beforehand."""
+async def payers(words: Words) -> dict[str, str]:
+    """The campaigns by id, in words that say whose money they are: for those who approve or publish."""
+    return {
+        str(one.id): words("fact.paid_by_campaign_is", campaign=one.name, funder=one.funder)
+        for one in await campaigns()
+    }
+
+
+def offer_details(
+    words: Words, offer: OfferView, *, payers: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """An offer with all that somebody who takes it should know beforehand; `payers` tell a campaign's name."""
     reasons = (
         [words.problem(code) or code for code in offer.reasons] if isinstance(offer.reasons, list) else []
     )
     return {
         **offer_card(words, offer),
         "terms": offer.terms,
-        "facts": list(_facts(words, offer)),
+        "rule": offer.eligibility,
+        "facts": list(_facts(words, offer, payers or {})),
         "stores": [{"name": store.name, "address": store.address} for store in offer.stores],
         "at_once": offer.capture == "on_redemption",
         "reasons": reasons,
@@ -70,8 +83,10 @@ def offer_details(words: Words, offer: OfferView) -> dict[str, Any]:
     }
 
 
-def _facts(words: Words, offer: OfferView) -> list[tuple[str, str]]:
-    facts = [(words("fact.valid"), words("fact.valid_days", days=offer.coupon_valid_days))]
+def _facts(words: Words, offer: OfferView, payers: Mapping[str, str]) -> list[tuple[str, str]]:
+    facts = []
+    if offer.kind != "donation":
+        facts.append((words("fact.valid"), words("fact.valid_days", days=offer.coupon_valid_days)))
     if offer.starts_at or offer.ends_at:
         window = f"{when(offer.starts_at) or '…'} — {when_it_ends(offer.ends_at) or '…'}"
         facts.append((words("fact.window"), window))
@@ -88,6 +103,12 @@ def _facts(words: Words, offer: OfferView) -> list[tuple[str, str]]:
         )
     if offer.per_resident_limit:
         facts.append((words("fact.limit"), words("fact.limit_is", limit=offer.per_resident_limit)))
-    payer = "fact.paid_by_campaign" if offer.funding.campaign else "fact.paid_by_publisher"
-    facts.append((words("fact.paid_by"), words(payer)))
+    facts.append((words("fact.paid_by"), payer_words(words, offer, payers)))
     return facts
+
+
+def payer_words(words: Words, offer: OfferView, payers: Mapping[str, str]) -> str:
+    """Who pays the face value."""
+    if offer.funding.campaign is None:
+        return words("fact.paid_by_publisher")
+    return payers.get(str(offer.funding.campaign)) or words("fact.paid_by_campaign")

@@ -7,6 +7,7 @@ from typing import Any, Final
 from litestar import Response, get
 from litestar.di import NamedDependency
 
+from incentives.methodologies import shipped
 from marketplace.wallets import Entry, entries_of, wallet_of
 from web import paging
 from web.access import Resident
@@ -41,12 +42,18 @@ def _entry(words: Words, entry: Entry) -> dict[str, Any]:
     return {
         "what": what,
         "words": words(f"entry.{what}"),
-        "about": entry.about or "",
+        "about": _about(words, entry),
         "redemption": str(entry.redemption_id) if entry.redemption_id else None,
         "amount": f"{sign}{abs(entry.amount_g):,}",
         "after_g": entry.available_after_g,
         "at": when(entry.at),
     }
+
+
+def _about(words: Words, entry: Entry) -> str:
+    """What a movement was about: the behaviour that was credited, or the offer."""
+    versions = shipped().get(entry.about or "") if entry.kind == "credit" else None
+    return words(f"behaviour.{versions[-1].behaviour}") if versions else entry.about or ""
 
 
 HANDLERS = [wallet_page]

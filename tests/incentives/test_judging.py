@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incentives.cycling import Bench, Judgement, Timetable, fault
+from incentives.judging import Bench, Judgement, Timetable, fault
 from incentives.methodologies import Methodology, in_force
-from incentives.rides import Ride
+from incentives.records import Record
 from tests.incentives.trips import MORNING, a_ride, many_rides
 
 RESIDENT = UUID(int=1)
@@ -21,7 +21,7 @@ def bike() -> Methodology:
     return methodology
 
 
-def judged(rides: list[Ride], *, earned_g: int = 0) -> list[Judgement]:
+def judged(rides: list[Record], *, earned_g: int = 0) -> list[Judgement]:
     day = rides[0].day
     bench = Bench(timetable=Timetable(), earned_g={(RESIDENT, day): earned_g})
     return [bench.judge(ride, resident=RESIDENT, methodology=bike()) for ride in rides]
@@ -44,7 +44,7 @@ def judged(rides: list[Ride], *, earned_g: int = 0) -> list[Judgement]:
         (a_ride(lasting_seconds=30_000, distance_m="900000"), "too_fast"),
     ],
 )
-def test_a_ride_is_checked_at_every_limit_and_in_order(ride: Ride, reason: str | None):
+def test_a_ride_is_checked_at_every_limit_and_in_order(ride: Record, reason: str | None):
     assert fault(ride, bike().checks) == reason
 
 
@@ -98,7 +98,7 @@ def test_a_long_ride_over_a_stored_one_overlaps_it():
 @given(st.integers(0, 2**32))
 def test_in_order_overlap_is_beginning_before_the_latest_end(seed: int):
     rides = sorted(
-        many_rides(seed=seed, count=60, riders=1), key=lambda ride: (ride.started_at, ride.trip_id)
+        many_rides(seed=seed, count=60, riders=1), key=lambda ride: (ride.started_at, ride.record_id)
     )
     latest: datetime | None = None
     for ride, judgement in zip(rides, judged(rides), strict=True):
@@ -112,7 +112,7 @@ def test_in_order_overlap_is_beginning_before_the_latest_end(seed: int):
 @given(st.integers(0, 2**32))
 def test_no_day_earns_more_than_its_cap(seed: int):
     rides = sorted(
-        many_rides(seed=seed, count=60, riders=1), key=lambda ride: (ride.started_at, ride.trip_id)
+        many_rides(seed=seed, count=60, riders=1), key=lambda ride: (ride.started_at, ride.record_id)
     )
     earned: dict[date, int] = {}
     for ride, judgement in zip(rides, judged(rides), strict=True):

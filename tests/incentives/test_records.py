@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incentives.rides import Malformed, Ride, parse_distance, parse_ride
+from incentives.records import Malformed, Record, parse_distance, parse_ride
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 
-def parsed(**fields: str) -> Ride:
+def parsed(**fields: str) -> Record:
     usual = {"trip_id": "t", "rider_id": "r", "bike_id": "b", "started_at": "2024-05-06T08:00:00",
              "ended_at": "2024-05-06T08:20:00", "distance_m": "3000"}  # fmt: skip
     return parse_ride(**(usual | fields), zone=SHANGHAI)

@@ -1,0 +1,109 @@
+"""A publisher's page of one offer: its form where it can be changed, else what it says; and its pool of codes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from litestar import Response
+
+from incentives.rules import FACTS
+from marketplace.errors import Invalid
+from marketplace.offers.benefits import Kind
+from marketplace.offers.view import OfferView
+from marketplace.pools import PoolReport, pool_of
+from marketplace.publishers import campaigns, stores
+from merchants.publishing import may
+from web.access import Staff
+from web.pages.forms import AnyRequest
+from web.pages.offer_form import BENEFIT, BenefitField, at_fields, at_till, editable, fields_of, keeps
+from web.pages.rendering import Words, page, words_of
+from web.pages.showing import offer_details, payers
+
+EDITABLE: Final = frozenset({"draft", "rejected", "approved", "live", "sold_out", "paused"})
+SUBMITTABLE: Final = frozenset({"draft", "rejected"})
+REFUSED_LINES_SHOWN: Final = 100
+
+
+async def offer_page(
+    request: AnyRequest, staff: Staff, offer: OfferView, *,
+    wrong: Invalid | None = None, report: PoolReport | None = None,
+) -> Response[str]:  # fmt: skip
+    """The offer in the form; one that cannot be edited here is shown."""
+    words = words_of(request)
+    if may(staff.role, "publish") and offer.status in EDITABLE and editable(offer):
+        return await form_page(
+            request, offer.kind, fields_of(offer), staff=staff, offer=offer, wrong=wrong, report=report
+        )
+    errors = words.errors(wrong.errors) if wrong else {}
+    return await page(
+        request, "publisher/offer.html", area="publisher", status=400 if wrong else 200,
+        offer=offer_details(words, offer, payers=await payers(words)), errors=errors,
+        pool=await _pool(words, staff, offer, report),
+    )  # fmt: skip
+
+
+async def form_page(
+    request: AnyRequest, kind: Kind, fields: Mapping[str, Any], *, staff: Staff, offer: OfferView | None = None,
+    wrong: Invalid | None = None, report: PoolReport | None = None,
+) -> Response[str]:  # fmt: skip
+    """The form with `fields`, and every error at its field."""
+    words = words_of(request)
+    errors = words.errors(at_fields(wrong.errors, kind=kind)) if wrong else {}
+    shown = {*fields, "perk", "codes"}
+    approved = offer is not None and offer.status not in SUBMITTABLE
+    names = await payers(words)
+    campaign = str(offer.funding.campaign or "") if offer else ""
+    return await page(
+        request, "publisher/offer_form.html", area="publisher", status=400 if wrong else 200,
+        kind=kind, kind_words=words(f"kind.{kind}"), fields=fields, errors=errors,
+        other_errors=[f"{field}: {why}" for field, why in errors.items() if field not in shown],
+        benefit=[_shown(words, kind, part) for part in BENEFIT[kind] if not part.one_of],
+        perks=[_shown(words, kind, part) for part in BENEFIT[kind] if part.one_of],
+        benefit_stays=approved and campaign != "", at_till=at_till(kind), keeps=keeps(kind),
+        own_stores=await stores(publisher=staff.publisher) if at_till(kind) else [],
+        campaigns=[] if approved else [(str(one.id), one.name) for one in await campaigns()],
+        payer=names.get(campaign, words("form.own_funds")) if approved else None,
+        facts=[(f"{root}.{name}", words(f"rule.{root}.{name}")) for root in FACTS for name in sorted(FACTS[root])],
+        action=f"/publisher/offers/{offer.id}" if offer else "/publisher/offers/new",
+        can_submit=(offer is None and kind != "code") or (offer is not None and not approved),
+        reason=offer.reason if offer and isinstance(offer.reason, str) else None,
+        status_words=words(f"status.{offer.status}") if offer else None,
+        pool=await _pool(words, staff, offer, report) if offer else None,
+    )  # fmt: skip
+
+
+def _shown(words: Words, kind: str, part: BenefitField) -> dict[str, Any]:
+    own_words = kind == "rate_perk" or (kind, part.name) == ("donation", "value_fen")
+    units = {"yuan": words("yuan"), "rate": "%"}
+    return {
+        "path": f"benefit.{part.name}",
+        "label": words(f"form.{kind}.{part.name}" if own_words else f"form.{part.name}"),
+        "unit": units.get(part.typed_as, ""),
+        "hint": words("form.rate_hint") if part.one_of and part.typed_as == "rate" else "",
+        "mode": {"text": "", "rate": "", "yuan": "decimal", "whole": "numeric"}[part.typed_as],
+        "needed": part.needed,
+        "max": "100" if part.typed_as == "text" else "15",
+    }
+
+
+async def _pool(
+    words: Words, staff: Staff, offer: OfferView, report: PoolReport | None
+) -> dict[str, Any] | None:
+    if offer.kind != "code":
+        return None
+    pool = await pool_of(offer.id)
+    told = None
+    if report is not None:
+        lines = report.refused[:REFUSED_LINES_SHOWN]
+        told = {
+            "added": words("pool.added", added=report.added),
+            "refused": [(number, words(f"pool.refused.{why}")) for number, why in lines],
+            "more": len(report.refused) - len(lines),
+        }
+    return {
+        "action": f"/publisher/offers/{offer.id}/codes",
+        "codes": pool.codes, "given": pool.codes - pool.left, "left": pool.left,
+        "may_add": may(staff.role, "publish") and offer.status != "ended",
+        "report": told,
+    }  # fmt: skip
