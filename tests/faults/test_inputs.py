@@ -226,7 +226,7 @@ def token_for(path: str, site: Site, channel: str) -> str:
 
 
 async def a_channels_token(client: httpx.AsyncClient, site: Site) -> str:
-    (credentials,) = site.world.demonstration["channels"]
+    credentials = next(c for c in site.world.demonstration["channels"] if c["key"] == "bike-share")
     granted = await client.post("/oauth/token", data={
         "grant_type": "client_credentials", "client_id": credentials["client_id"],
         "client_secret": credentials["client_secret"],

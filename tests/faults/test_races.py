@@ -184,7 +184,7 @@ async def earned_g(client: httpx.AsyncClient, resident: dict[str, str]) -> int:
 
 async def channel_tokens(client: httpx.AsyncClient, site: Site) -> dict[str, str]:
     """A token of each bike channel: the other one gets the credentials of the first for its own key."""
-    (credentials,) = site.world.demonstration["channels"]
+    credentials = next(c for c in site.world.demonstration["channels"] if c["key"] == "bike-share")
     async with connected(site.url) as connection:
         await connection.execute(
             """INSERT INTO oauth_client (client_id, role, subject, secret_hash, created_at)
