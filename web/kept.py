@@ -32,6 +32,7 @@ _GENERATION_SECONDS: Final = (
     60  # longer than any answer of an earlier generation can be kept or in the making
 )
 _PATIENCE_SECONDS: Final = 0.2
+_TURN_SECONDS: Final = 4
 _PATHS: Final = frozenset({"/", "/api/v1/offers"})
 # Questions that many ask alike; what is searched for, and later pages, are not worth keeping.
 _QUESTION: Final = re.compile(rb"(?:(?:kind=[a-z_]{0,20}|city=(?:42[0-9]{4})?|limit=[0-9]{1,3}|q=)(?:&|$))*")
@@ -62,12 +63,18 @@ class KeptAnswers:
         if kept is not None:
             return kept
         turn = self._making.setdefault(key, asyncio.Lock())
-        async with turn:
+        try:
+            await asyncio.wait_for(turn.acquire(), _TURN_SECONDS)
+        except TimeoutError as error:  # who makes it is stuck: one after the other would be, too
+            raise Unavailable(what="catalogue") from error
+        try:
             kept = await self._kept(key)
             if kept is None:
                 kept = await make()
                 await self._keep(key, kept, ttl_seconds=KEPT_SECONDS)
             return kept
+        finally:
+            turn.release()
 
     async def forget(self) -> None:
         """Find nothing more that was made until now."""
