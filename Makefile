@@ -20,7 +20,7 @@ COMPILE = env -u UV_INDEX -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS UV_NO_CONFIG=1 
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup setup-dev run test check lint format bench lock lock-addresses
+.PHONY: help setup setup-dev run test faults check lint format bench lock lock-addresses
 
 help:  ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ run: setup  ## serve the demonstration on http://127.0.0.1:8000
 test: setup-dev check  ## make check, then the tests (ARGS="-k redeem" to choose, JOBS=2 processes)
 	@echo "tests"
 	@$(PY) -m pytest -n $(JOBS) --dist loadscope $(ARGS)
+
+faults: setup-dev  ## the whole fault suite (ARGS="--seed 7" for another crowd)
+	@$(PY) -m pytest -n $(JOBS) --dist loadscope tests/faults --whole $(ARGS)
 
 check: lint lock-addresses  ## lint, types, who may import whom, lock files
 	@echo "types"

@@ -16,7 +16,6 @@ from socket import socket
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import asyncpg
 import click
 import msgspec
 import structlog
@@ -199,7 +198,7 @@ async def work(registry: Registry) -> None:
         try:
             await settlement.settle(registry, everything=False)
             await expiry.expire(registry)
-        except (ChutanError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except Exception:  # whatever it is, the next round is due
             structlog.get_logger("worker").exception("worker_failed")
         await asyncio.sleep(WORK_EVERY_SECONDS)
 

@@ -120,10 +120,7 @@ async def transaction() -> AsyncIterator[Connection]:
     """
     if DB.current_transaction.get() is not None:
         raise RuntimeError("a transaction is open already: only the top domain verb opens one")
-    try:
-        connection = await _pool().acquire(timeout=POOL_TIMEOUT_SECONDS)
-    except (TimeoutError, OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
-        raise Unavailable(what="database") from error
+    connection = await _acquired()
     joined = _Joined(connection)
     token = DB.current_transaction.set(joined)  # type: ignore[arg-type]
     try:
@@ -132,7 +129,7 @@ async def transaction() -> AsyncIterator[Connection]:
             await connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
     finally:
         DB.current_transaction.reset(token)
-        await asyncio.shield(_pool().release(connection))
+        await _release(connection)
 
 
 @asynccontextmanager
@@ -186,8 +183,8 @@ async def fetch(sql: str, *arguments: Any) -> list[Row]:
         rows = await _from_replica(sql, *arguments)
         if rows is not None:
             return rows
-    source: Any = current.connection if current is not None else _pool()
-    found: list[Row] = await source.fetch(sql, *arguments)
+    async with _source() as source:
+        found: list[Row] = await source.fetch(sql, *arguments)
     return found
 
 
@@ -220,9 +217,8 @@ async def fetch_value(sql: str, *arguments: Any) -> Any:
 
 async def execute(sql: str, *arguments: Any) -> int:
     """Run a statement; answers how many rows it touched."""
-    current = DB.current_transaction.get()
-    source: Any = current.connection if current is not None else _pool()
-    status: str = await source.execute(sql, *arguments)
+    async with _source() as source:
+        status: str = await source.execute(sql, *arguments)
     count = status.rsplit(" ", 1)[-1]
     return int(count) if count.isdigit() else 0
 
@@ -231,6 +227,39 @@ async def insert_many(table: str, columns: Sequence[str], rows: Sequence[Sequenc
     """COPY `rows` into `table`, inside the open transaction."""
     if rows:
         await connection().copy_records_to_table(table, columns=list(columns), records=rows)
+
+
+@asynccontextmanager
+async def _source() -> AsyncIterator[Connection]:
+    """The connection of the open transaction, or one for a single statement."""
+    current = DB.current_transaction.get()
+    if current is not None:
+        yield current.connection
+        return
+    connection = await _acquired()
+    try:
+        yield connection
+    finally:
+        await _release(connection)
+
+
+async def _release(connection: Connection) -> None:
+    """Give a connection back. One that is lost meanwhile is back already: what it was used for stands."""
+    with contextlib.suppress(
+        asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError
+    ):
+        await asyncio.shield(_pool().release(connection))
+
+
+async def _acquired() -> Connection:
+    """A connection of the pool. Raises Unavailable when none can be had in time."""
+    try:
+        return await _pool().acquire(timeout=POOL_TIMEOUT_SECONDS)
+    except (
+        TimeoutError, OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError,
+        asyncpg.TooManyConnectionsError,
+    ) as error:  # fmt: skip
+        raise Unavailable(what="database") from error
 
 
 def _pool() -> asyncpg.Pool:

@@ -74,7 +74,8 @@ async def link(*, resident: UUID, channel: str, subject: str) -> UUID:
 async def end_link(*, resident: UUID, link: UUID) -> None:
     """End one mandate of `resident`; what it brought stays."""
     ended = await db.execute(
-        "UPDATE channel_link SET ended_at = $3 WHERE id = $1 AND resident = $2 AND ended_at IS NULL",
+        """UPDATE channel_link SET ended_at = greatest($3, linked_at)  -- the clock may have been put back since
+           WHERE id = $1 AND resident = $2 AND ended_at IS NULL""",
         link, resident, clock.now(),
     )  # fmt: skip
     if not ended:

@@ -195,7 +195,7 @@ _UNCONSUME: Final = """
 
 async def _reversed(row: db.Row, key: ledger.IdempotencyKey | None) -> ledger.Group:
     """The group that undoes a verification. Raises Refused."""
-    now = clock.now()
+    now = max(clock.now(), row["verified_at"])  # the clock may have been put back since
     if row["reversed_at"] is not None:
         raise Refused("already_reversed")
     if now >= row["verified_at"] + REVERSAL_WINDOW:

@@ -33,6 +33,7 @@ _GENERATION: Final = "catalogue:generation"
 # Longer than an answer of an earlier generation is kept or in the making, and than the replica may lag.
 _GENERATION_SECONDS: Final = 60
 _PATIENCE_SECONDS: Final = 0.2
+_TURN_SECONDS: Final = 4
 _PATHS: Final = frozenset({"/", "/api/v1/offers"})
 # Questions that many ask alike; what is searched for, and later pages, are not worth keeping.
 _QUESTION: Final = re.compile(rb"(?:(?:kind=[a-z_]{0,20}|city=(?:42[0-9]{4})?|limit=[0-9]{1,3}|q=)(?:&|$))*")
@@ -64,13 +65,19 @@ class KeptAnswers:
         if kept is not None:
             return kept
         turn = self._making.setdefault(key, asyncio.Lock())
-        async with turn:
+        try:
+            await asyncio.wait_for(turn.acquire(), _TURN_SECONDS)
+        except TimeoutError as error:  # who makes it is stuck: one after the other would be, too
+            raise Unavailable(what="catalogue") from error
+        try:
             kept = await self._kept(key)
             if kept is None:
                 with nullcontext() if generation else db.replica():
                     kept = await make()
                 await self._keep(key, kept, ttl_seconds=KEPT_SECONDS)
             return kept
+        finally:
+            turn.release()
 
     async def forget(self) -> None:
         """Find nothing more that was made until now."""

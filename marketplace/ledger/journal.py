@@ -111,6 +111,27 @@ async def remember(key: IdempotencyKey, answer: Any, *, at: datetime) -> bool:
     return not await _unremembered([(0, key, answer, at)])
 
 
+async def held_up(groups: Sequence[Group]) -> set[int]:
+    """The places of those of `groups` that need an account which another transaction holds; in an open transaction."""
+    holds = await _holds(groups)
+    needed = [{account for leg in group.legs for account in _sides(leg, holds)} for group in groups]
+    rows = await db.fetch(
+        """WITH free AS MATERIALIZED (
+               SELECT id FROM ledger_account WHERE id = ANY($1) AND limited FOR NO KEY UPDATE SKIP LOCKED)
+           SELECT id FROM ledger_account WHERE id = ANY($1) AND limited AND id NOT IN (SELECT id FROM free)""",
+        list(set().union(*needed)),
+    )
+    held = {row["id"] for row in rows}
+    return {n for n, accounts in enumerate(needed) if accounts & held}
+
+
+def _sides(leg: Leg, holds: Mapping[UUID, Pending]) -> tuple[UUID, ...]:
+    if isinstance(leg, Transfer):
+        return leg.debit.id, leg.credit.id
+    hold = holds.get(leg.pending)
+    return () if hold is None else (hold.debit, hold.credit)
+
+
 async def undo_and_hold(
     subject: UUID, *, at: datetime, until: datetime, refusal: str, refusal_hold: str
 ) -> list[Leg]:

@@ -20,7 +20,7 @@ import asyncpg
 from marketplace import db
 from marketplace.errors import Unavailable
 from marketplace.ledger.groups import Group
-from marketplace.ledger.journal import Answered, Outcome, Places, Spoilt, apply
+from marketplace.ledger.journal import Answered, Outcome, Places, Spoilt, apply, held_up
 
 AT_MOST: Final = 256  # groups in a batch: more of them gain nothing, and hold their locks for longer
 WAITING_AT_MOST: Final = 4_096
@@ -49,10 +49,35 @@ async def submit_all(groups: Sequence[Group]) -> list[Outcome | Exception]:
         return list(await _in_one(groups))
     except Unavailable:
         raise
+    except asyncpg.LockNotAvailableError as error:
+        return await _around_the_held_up(groups, error)
     except Exception as error:
         if len(groups) == 1:
             return [error]
-    return [outcome for group in groups for outcome in await submit_all([group])]
+    return await _one_by_one(groups)
+
+
+async def _one_by_one(groups: Sequence[Group]) -> list[Outcome | Exception]:
+    outcomes: list[Outcome | Exception] = []
+    for group in groups:
+        try:
+            outcomes += await submit_all([group])
+        except Unavailable as error:  # not for the others either; what the first ones were answered stands
+            return [*outcomes, *[error] * (len(groups) - len(outcomes))]
+    return outcomes
+
+
+async def _around_the_held_up(
+    groups: Sequence[Group], error: asyncpg.LockNotAvailableError
+) -> list[Outcome | Exception]:
+    """Leave the groups that wait for what somebody else holds, all at once, and make the others happen."""
+    async with db.transaction():
+        held = await held_up(groups)
+    if not held:  # it is no account that they wait for
+        return [error] * len(groups)
+    free = [group for n, group in enumerate(groups) if n not in held]
+    outcomes = iter(await submit_all(free) if free else ())
+    return [error if n in held else next(outcomes) for n in range(len(groups))]
 
 
 async def _in_one(groups: Sequence[Group]) -> list[Outcome]:

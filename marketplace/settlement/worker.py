@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
@@ -16,8 +17,10 @@ from marketplace.lots import Slice, lock_open_lots, record_slices, spend
 from marketplace.registry import Receipt, Registry, Retirement
 
 BATCH: Final = 500
-LEASE: Final = timedelta(minutes=5)
-MAX_ATTEMPTS: Final = 20
+LEASE: Final = timedelta(minutes=5)  # of the first attempt; each later one is given twice as long
+LONGEST_LEASE: Final = timedelta(hours=2)
+MAX_ATTEMPTS: Final = 20  # with these leases more than a day: so long a registry may be down
+ANSWER_SECONDS: Final = 60
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -55,7 +58,8 @@ async def settle(registry: Registry, *, everything: bool) -> Settled:
     recorded = 0
     while batch := await _claim(everything=everything):
         try:
-            receipts = await registry.retire([retirement for retirement, _ in batch])
+            async with asyncio.timeout(ANSWER_SECONDS):
+                receipts = await registry.retire([retirement for retirement, _ in batch])
         except (TimeoutError, OSError, Unavailable):
             await _close(batch, state="unknown", fault="no_answer")
             break
@@ -84,9 +88,10 @@ async def _claim(*, everything: bool) -> list[Claimed]:
             return []
         slices = await _serials(rows)
         await db.execute(
-            """UPDATE consumption_record SET state = 'sending', attempts = attempts + 1, leased_until = $2
+            """UPDATE consumption_record SET state = 'sending', attempts = attempts + 1,
+                   leased_until = $2::timestamptz + least($3::interval * power(2, attempts), $4::interval)
                WHERE id = ANY($1)""",
-            [row["id"] for row in rows], now + LEASE,
+            [row["id"] for row in rows], now, LEASE, LONGEST_LEASE,
         )  # fmt: skip
         pseudonyms = await db.fetch(
             "SELECT id, registry_account FROM resident WHERE id = ANY($1)", [row["resident"] for row in rows]
@@ -128,7 +133,7 @@ async def _serials(records: Sequence[db.Row]) -> dict[UUID, list[tuple[int, int]
 async def _record(batch: Sequence[Claimed], receipts: dict[UUID, Receipt]) -> int:
     """Write the receipts of a batch, and move its grams to `retired`; answers how many were recorded."""
     now = clock.now()
-    done = [(retirement, attempt) for retirement, attempt in batch if retirement.id in receipts]
+    done = [(retirement, attempt) for retirement, attempt in batch if _is_for(retirement, receipts)]
     async with db.transaction():
         rows = await db.fetch(
             """UPDATE consumption_record c
@@ -149,10 +154,16 @@ async def _record(batch: Sequence[Claimed], receipts: dict[UUID, Receipt]) -> in
             )
             for row in rows
         ])  # fmt: skip
-    refused = [(retirement, attempt) for retirement, attempt in batch if retirement.id not in receipts]
+    refused = [(retirement, attempt) for retirement, attempt in batch if not _is_for(retirement, receipts)]
     if refused:
         await _close(refused, state="rejected", fault="not_recorded")
     return len(rows)
+
+
+def _is_for(retirement: Retirement, receipts: dict[UUID, Receipt]) -> bool:
+    """Whether there is a receipt for all of it: one for another amount is none."""
+    receipt = receipts.get(retirement.id)
+    return receipt is not None and receipt.amount_g == retirement.amount_g
 
 
 async def _close(batch: Sequence[Claimed], *, state: str, fault: str) -> None:

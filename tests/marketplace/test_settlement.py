@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
@@ -14,7 +15,7 @@ from marketplace.errors import Unavailable
 from marketplace.redemptions import REVERSAL_WINDOW
 from marketplace.registry import EmbeddedRegistry, Receipt, Retirement
 from marketplace.settlement import Settled, settle
-from marketplace.settlement.worker import LEASE, MAX_ATTEMPTS
+from marketplace.settlement.worker import LEASE, LONGEST_LEASE, MAX_ATTEMPTS
 from tests.builders import a_lot, a_resident, a_till, an_offer, redeem, redeemed, verify
 
 
@@ -170,10 +171,50 @@ async def test_a_registry_that_is_down_keeps_everything_waiting(database: str) -
         assert (await settle(EmbeddedRegistry(), everything=True)).recorded == 1
 
 
+async def test_a_registry_that_is_down_is_asked_ever_more_seldom_and_nothing_dies_in_a_day(
+    database: str,
+) -> None:
+    redemption = await a_consumption()
+    down, pauses = timedelta(), []
+    while down <= timedelta(days=1):
+        with clock.travelled(down):
+            assert await settle(Down(), everything=True) == Settled(0, 0, 1, 0, 0)
+            pauses.append((await record_of(redemption))["leased_until"] - clock.now())
+        down += pauses[-1] + timedelta(seconds=1)
+    assert len(pauses) < MAX_ATTEMPTS
+    assert pauses[0] <= LEASE < pauses[1] < pauses[2] < pauses[-1] <= LONGEST_LEASE
+
+    with clock.travelled(down):
+        assert (await settle(EmbeddedRegistry(), everything=True)).recorded == 1
+
+
+async def test_a_receipt_for_another_amount_is_none(database: str) -> None:
+    class TellsLess(EmbeddedRegistry):
+        async def retire(self, retirements: Sequence[Retirement]) -> dict[UUID, Receipt]:
+            return {r.id: Receipt(r.id, r.amount_g - 1, clock.now()) for r in retirements}
+
+    redemption = await a_consumption()
+    assert await settle(TellsLess(), everything=True) == Settled(0, 0, 0, 1, 0)
+    assert (await record_of(redemption))["receipt"] is None
+
+
+async def test_a_registry_that_never_answers_is_not_waited_for(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Silent(EmbeddedRegistry):
+        async def retire(self, retirements: Sequence[Retirement]) -> dict[UUID, Receipt]:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    await a_consumption()
+    monkeypatch.setattr("marketplace.settlement.worker.ANSWER_SECONDS", 0.05)
+    assert await settle(Silent(), everything=True) == Settled(0, 0, 1, 0, 0)
+
+
 async def test_what_was_tried_too_often_is_dead_and_keeps_its_serials(database: str) -> None:
     redemption = await a_consumption()
     for attempt in range(MAX_ATTEMPTS + 1):
-        with clock.travelled((LEASE + timedelta(seconds=1)) * attempt):
+        with clock.travelled((LONGEST_LEASE + timedelta(seconds=1)) * attempt):
             left = await settle(Down(), everything=True)
     assert left == Settled(0, 0, 0, 0, 1)
     record = await record_of(redemption)

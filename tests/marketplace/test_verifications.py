@@ -404,3 +404,19 @@ async def test_a_verification_is_undone_once_and_never_after_settlement(database
     last = await verifications.last_verification(till=till)
     assert last is not None
     assert (last.reversible, last.reversed_at is not None) == (False, by == "reversal")
+
+
+async def test_what_was_verified_before_the_clock_was_put_back_can_be_undone(database: str) -> None:
+    offer, resident = await an_offer(price_g=100), await a_resident()
+    till = await a_till(of=offer)
+    redemption, code = await redeemed(offer, resident)
+    with clock.travelled(timedelta(days=1)):
+        ahead = await verify(till, code)
+
+    undone = await reverse(till, ahead["id"])
+
+    assert undone["reversed_at"] == ahead["verified_at"]
+    assert (await status_of(redemption), await held_g(resident)) == ("issued", 100)
+    again = await verify(till, code)
+    await reverse(till, again["id"])
+    assert await held_g(resident) == 100

@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Any
 
+import asyncpg
 import pytest
 
-from marketplace import ledger
+from marketplace import chart, db, ledger
 from marketplace.errors import Unavailable
 from marketplace.ledger import journal, submission
 from marketplace.offers import lifecycle
@@ -194,3 +195,57 @@ async def test_what_was_taken_is_finished_when_the_batches_end() -> None:
         waiting = [asyncio.create_task(redeem(resident, offer)) for _ in range(5)]
         await asyncio.sleep(0.001)
     assert [(await one)["status"] for one in waiting] == ["issued"] * 5
+
+
+async def test_an_account_that_somebody_holds_fails_those_who_need_it_and_nobody_else(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hot, other, resident = (
+        await an_offer(price_g=100, stock=50),
+        await an_offer(price_g=100),
+        await a_resident(),
+    )
+    mine, _ = await redeemed(hot, resident)
+    residents = [await a_resident() for _ in range(20)]
+    holder = await asyncpg.connect(database)
+    await holder.execute("BEGIN")
+    await holder.execute("SELECT 1 FROM ledger_account WHERE id = $1 FOR UPDATE", chart.stock(hot.id).id)
+    monkeypatch.setattr(submission, "apply", impatiently)
+
+    results = await at_once(
+        *(redeem(one, hot) for one in residents),
+        *(redeem(one, other) for one in residents),
+        cancel(resident, mine),
+    )
+    await holder.close()
+
+    assert Counter(type(result) for result in results) == {dict: 20, asyncpg.LockNotAvailableError: 21}
+    assert [await held_g(one) for one in residents] == [100] * 20
+    assert await status_of(mine) == "issued"
+    assert outcomes(await at_once(cancel(resident, mine))) == {"ok": 1}
+
+
+async def impatiently(groups: Sequence[ledger.Group], *refused: Any) -> list[Any]:
+    """Waits for locks as every batch does, but not for as long."""
+    await db.execute("SET LOCAL lock_timeout = '100ms'")
+    return await journal.apply(groups, *refused)
+
+
+async def test_what_was_answered_before_the_database_went_away_stands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    offer, residents = await an_offer(price_g=100), [await a_resident() for _ in range(3)]
+    whole = submission._in_one
+
+    async def failing(groups: Sequence[ledger.Group]) -> Any:
+        if len(groups) > 1:
+            raise ConnectionError
+        if len(done) == 1:
+            raise Unavailable(what="database")
+        done.append(groups)
+        return await whole(groups)
+
+    done: list[Any] = []
+    monkeypatch.setattr(submission, "_in_one", failing)
+    results = await at_once(*(redeem(resident, offer) for resident in residents))
+    assert outcomes(results) == {"ok": 1, "unavailable": 2}

@@ -304,3 +304,24 @@ async def test_what_was_being_made_while_offers_changed_is_found_by_nobody_later
 
     assert await answers.answer("all", old) == b"old"
     assert await answers.answer("all", new) == b"new"
+
+
+async def test_who_waits_for_a_stuck_one_is_refused_with_it_and_not_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(kept, "_TURN_SECONDS", 0.1)
+    answers, stuck = KeptAnswers(MemoryStore()), asyncio.Event()
+    made: list[bytes] = []
+
+    async def make() -> bytes:
+        made.append(b"")
+        await stuck.wait()
+        raise OSError
+
+    asked = [asyncio.create_task(answers.answer("the same", make)) for _ in range(50)]
+    await asyncio.wait(asked[1:])
+    stuck.set()
+    outcomes = await asyncio.gather(*asked, return_exceptions=True)
+
+    assert [type(outcome) for outcome in outcomes] == [OSError] + [Unavailable] * 49
+    assert len(made) == 1
