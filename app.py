@@ -16,6 +16,7 @@ from socket import socket
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import asyncpg
 import click
 import msgspec
 import structlog
