@@ -8,7 +8,7 @@ from datetime import datetime, time, timedelta
 from secrets import token_hex
 from typing import Any
 
-from incentives import demonstration
+from incentives.channels import open_channel
 from incentives.tripfile import COLUMNS
 from marketplace import clock, residents
 from marketplace.identity.tokens import Principal, issue_token
@@ -16,6 +16,7 @@ from tests.bench import world
 from tests.bench.redeeming import Bench
 from tests.bench.running import command, load, ours
 
+CHANNEL = "bikes"
 RIDERS, FILE_ROWS, CALLS, A_CALL, CONNECTIONS = 20_000, 100_000, 50, 1_000, 2
 
 
@@ -24,16 +25,16 @@ async def measure(bench: Bench, database: str) -> dict[str, Any]:
     bench.say("activity intake")
     url = await bench.cluster.empty(database)
     async with world.opened(url, bench.home):
-        await demonstration.make_channel(secret=token_hex(16))
+        await open_channel(key=CHANNEL, name="单车", methodology="bike-wuhan")
         riders = [f"rider-{n:05d}" for n in range(RIDERS)]
         for start in range(0, RIDERS, world.AT_ONCE):
-            await residents.enrol(riders[start : start + world.AT_ONCE], channel=demonstration.CHANNEL)
-        token = await issue_token(Principal("channel", demonstration.CHANNEL))
+            await residents.enrol(riders[start : start + world.AT_ONCE], channel=CHANNEL)
+        token = await issue_token(Principal("channel", CHANNEL))
     imported = _import(bench, url)
     with ours(url, bench.home) as server:
         seen = load({
             "kind": "calls", "port": server.port, "clients": CONNECTIONS, "seconds": 600, "due": "201",
-            "path": f"/api/v1/channels/{demonstration.CHANNEL}/activities", "token": token, "run": token_hex(8),
+            "path": f"/api/v1/channels/{CHANNEL}/activities", "token": token, "run": token_hex(8),
             "bodies": list(_bodies()),
         })  # fmt: skip
     if command("audit", url=url, home=bench.home).answer is None:
@@ -51,7 +52,7 @@ def _import(bench: Bench, url: str) -> float:
         lines.write(",".join(COLUMNS) + "\n")
         for ride in _rides(FILE_ROWS, from_day=400):
             lines.write(",".join(ride.values()) + "\n")
-    told = command("import-trips", str(file), "--channel", demonstration.CHANNEL, url=url, home=bench.home)
+    told = command("import-trips", str(file), "--channel", CHANNEL, url=url, home=bench.home)
     if told.answer is None or told.answer["credited"] != FILE_ROWS:
         raise RuntimeError(f"not every ride was credited: {told}")
     file.unlink()
