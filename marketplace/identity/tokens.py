@@ -142,22 +142,30 @@ async def principal_of(token: str, *, store: EphemeralStore) -> Principal | None
 
 
 async def _long_lived(token: str) -> Principal | None:
-    """Those who ask at the same moment share one query."""
+    """Those who ask while a query is under way share the next one."""
     loop = asyncio.get_running_loop()
-    asked = _asked.get(loop)
-    if asked is None:
-        asked = _asked[loop] = []
-        loop.call_soon(lambda: loop.create_task(_look_up(_asked.pop(loop))))
+    asked = _asked.setdefault(loop, [])
     answer: asyncio.Future[Principal | None] = loop.create_future()
     asked.append((_digest(token), answer))
+    if len(asked) == 1 and loop not in _asking:
+        _asking[loop] = loop.create_task(_look_up(loop))
     return await answer
 
 
 _Asked = list[tuple[bytes, "asyncio.Future[Principal | None]"]]
 _asked: dict[asyncio.AbstractEventLoop, _Asked] = {}
+_asking: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
 
 
-async def _look_up(asked: _Asked) -> None:
+async def _look_up(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        while asked := _asked.pop(loop, None):
+            await _answer(asked)
+    finally:
+        del _asking[loop]
+
+
+async def _answer(asked: _Asked) -> None:
     found: dict[bytes, Principal] = {}
     failure: Exception | None = None
     try:

@@ -24,6 +24,7 @@ from marketplace.ledger.journal import Answered, Outcome, Places, Spoilt, apply,
 
 AT_MOST: Final = 256  # groups in a batch: more of them gain nothing, and hold their locks for longer
 WAITING_AT_MOST: Final = 4_096
+TOLD_AT_ONCE: Final = 16  # callers whose answers go out before the next batch takes another step
 _AGAIN: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 _TRIES: Final = 3
 
@@ -123,14 +124,18 @@ async def batching() -> AsyncIterator[None]:
             await worker
 
 
+_Waiting = tuple[Group, "asyncio.Future[Any]"]
+
+
 class _Queue:
     """The groups that wait, in the order of their arrival, and the one batch that is under way."""
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[Group, asyncio.Future[Any]]] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._some = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._telling: set[asyncio.Task[None]] = set()
 
     async def submit(self, group: Group) -> Any:
         if len(self._waiting) >= WAITING_AT_MOST:
@@ -145,6 +150,7 @@ class _Queue:
             self._some.set()
             await self._idle.wait()
             await asyncio.sleep(0)
+        await asyncio.gather(*self._telling)
 
     async def work(self) -> None:
         while True:
@@ -157,10 +163,10 @@ class _Queue:
                 await self._run(batch)
                 self._idle.set()
 
-    def _next(self) -> list[tuple[Group, asyncio.Future[Any]]]:
+    def _next(self) -> list[_Waiting]:
         """The next batch: no two requests with the same key, since the second is to be told what the first was."""
-        batch: list[tuple[Group, asyncio.Future[Any]]] = []
-        later: list[tuple[Group, asyncio.Future[Any]]] = []
+        batch: list[_Waiting] = []
+        later: list[_Waiting] = []
         keys: set[UUID] = set()
         while self._waiting and len(batch) < AT_MOST:
             group, answer = self._waiting.popleft()
@@ -175,19 +181,26 @@ class _Queue:
         self._waiting.extendleft(reversed(later))
         return batch
 
-    @staticmethod
-    async def _run(batch: Sequence[tuple[Group, asyncio.Future[Any]]]) -> None:
+    async def _run(self, batch: Sequence[_Waiting]) -> None:
         try:
             outcomes = await submit_all([group for group, _ in batch])
         except Exception as error:
             outcomes = [error] * len(batch)
-        for (_, answer), outcome in zip(batch, outcomes, strict=True):
-            if answer.cancelled():
-                continue
-            if isinstance(outcome, Answered):
-                answer.set_result(outcome.answer)
-            else:
-                answer.set_exception(outcome)
+        self._telling.add(telling := asyncio.create_task(_tell(batch, outcomes)))
+        telling.add_done_callback(self._telling.discard)
+
+
+async def _tell(batch: Sequence[_Waiting], outcomes: Sequence[Outcome | Exception]) -> None:
+    """Answer the callers of a batch, some at a time: the next batch is under way, and does not wait for all of them."""
+    for n, ((_, answer), outcome) in enumerate(zip(batch, outcomes, strict=True)):
+        if n % TOLD_AT_ONCE == 0:
+            await asyncio.sleep(0)
+        if answer.cancelled():
+            continue
+        if isinstance(outcome, Answered):
+            answer.set_result(outcome.answer)
+        else:
+            answer.set_exception(outcome)
 
 
 _queues: list[_Queue] = []
