@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import secrets
 from datetime import datetime, timedelta
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 from uuid import UUID
 
 import msgspec
@@ -137,54 +137,63 @@ async def principal_of(token: str, *, store: EphemeralStore) -> Principal | None
             return kept.principal if epoch in (None, kept.epoch) else None
         return kept.principal
     if token.startswith("ct_"):
-        return await _long_lived(token)
+        return await _here().principal(token)
     return None
 
 
-async def _long_lived(token: str) -> Principal | None:
-    """Those who ask while a query is under way share the next one."""
-    loop = asyncio.get_running_loop()
-    asked = _asked.setdefault(loop, [])
-    answer: asyncio.Future[Principal | None] = loop.create_future()
-    asked.append((_digest(token), answer))
-    if len(asked) == 1 and loop not in _asking:
-        _asking[loop] = loop.create_task(_look_up(loop))
-    return await answer
+class _LookUps:
+    """The long-lived tokens that are looked up: those who ask while a query is under way share the next one."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self._asked: list[tuple[bytes, asyncio.Future[Principal | None]]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def principal(self, token: str) -> Principal | None:
+        answer: asyncio.Future[Principal | None] = self.loop.create_future()
+        self._asked.append((_digest(token), answer))
+        if self._task is None:
+            self._task = self.loop.create_task(self._work())
+        return await answer
+
+    async def _work(self) -> None:
+        try:
+            while self._asked:
+                asked, self._asked = self._asked, []
+                try:
+                    found: Any = await _long_lived([digest for digest, _ in asked])
+                except Exception as error:
+                    found = error
+                for digest, answer in asked:
+                    if answer.cancelled():
+                        continue
+                    if isinstance(found, Exception):
+                        answer.set_exception(found)
+                    else:
+                        answer.set_result(found.get(digest))
+        finally:
+            self._task = None
 
 
-_Asked = list[tuple[bytes, "asyncio.Future[Principal | None]"]]
-_asked: dict[asyncio.AbstractEventLoop, _Asked] = {}
-_asking: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
+_look_ups: list[_LookUps] = []
 
 
-async def _look_up(loop: asyncio.AbstractEventLoop) -> None:
-    try:
-        while asked := _asked.pop(loop, None):
-            await _answer(asked)
-    finally:
-        del _asking[loop]
+def _here() -> _LookUps:
+    """Those of the loop that runs: asking for that loop is a call of the kernel, and so is done once."""
+    if not _look_ups or not _look_ups[0].loop.is_running():
+        _look_ups[:] = [_LookUps()]
+    return _look_ups[0]
 
 
-async def _answer(asked: _Asked) -> None:
-    found: dict[bytes, Principal] = {}
-    failure: Exception | None = None
-    try:
-        rows = await db.fetch(
-            "SELECT hash, role, subject FROM access_token WHERE hash = ANY($1) AND revoked_at IS NULL"
-            " AND (expires_at IS NULL OR expires_at > $2)"
-            " AND (NOT access_token.demonstration OR (SELECT demonstration FROM installation))",
-            [digest for digest, _ in asked], clock.now(),
-        )  # fmt: skip
-        found = {row["hash"]: Principal(row["role"], row["subject"]) for row in rows}
-    except Exception as error:
-        failure = error
-    for digest, answer in asked:
-        if answer.cancelled():
-            continue
-        if failure is None:
-            answer.set_result(found.get(digest))
-        else:
-            answer.set_exception(failure)
+async def _long_lived(digests: list[bytes]) -> dict[bytes, Principal]:
+    """Whose tokens with these digests are, of those that are good."""
+    rows = await db.fetch(
+        "SELECT hash, role, subject FROM access_token WHERE hash = ANY($1) AND revoked_at IS NULL"
+        " AND (expires_at IS NULL OR expires_at > $2)"
+        " AND (NOT access_token.demonstration OR (SELECT demonstration FROM installation))",
+        digests, clock.now(),
+    )  # fmt: skip
+    return {row["hash"]: Principal(row["role"], row["subject"]) for row in rows}
 
 
 def _digest(token: str) -> bytes:

@@ -22,9 +22,9 @@ from marketplace.errors import Unavailable
 from marketplace.ledger.groups import Group
 from marketplace.ledger.journal import Answered, Outcome, Places, Spoilt, apply, held_up
 
-AT_MOST: Final = 256  # groups in a batch: more of them gain nothing, and hold their locks for longer
+AT_MOST: Final = 128  # groups in a batch: more of them gain nothing, and hold their locks for longer
 WAITING_AT_MOST: Final = 4_096
-TOLD_AT_ONCE: Final = 16  # callers whose answers go out before the next batch takes another step
+TOLD_AT_ONCE: Final = 4  # callers whose answers go out before the next batch takes another step
 _AGAIN: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 _TRIES: Final = 3
 
@@ -131,6 +131,7 @@ class _Queue:
     """The groups that wait, in the order of their arrival, and the one batch that is under way."""
 
     def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Waiting] = deque()
         self._some = asyncio.Event()
         self._idle = asyncio.Event()
@@ -140,7 +141,7 @@ class _Queue:
     async def submit(self, group: Group) -> Any:
         if len(self._waiting) >= WAITING_AT_MOST:
             raise Unavailable(what="ledger")
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Any] = self._loop.create_future()
         self._waiting.append((group, answer))
         self._some.set()
         return await answer
