@@ -23,7 +23,9 @@ from marketplace import db
 from marketplace.errors import Unavailable
 from marketplace.identity.stores import EphemeralStore
 from marketplace.ids import new_id
+from web.incoming import StrictRequest
 from web.locale import preferred_language
+from web.problems import render_problem
 from web.sessions import COOKIE
 
 T = TypeVar("T")
@@ -135,6 +137,10 @@ def install(app: Litestar, kept: KeptAnswers) -> None:
             answer = msgspec.msgpack.decode(raw, type=Answer)
         except NotKept as own:
             answer = own.answer
+        except Unavailable as error:
+            request = StrictRequest(scope, receive, send)
+            await render_problem(request, error).to_asgi_response(None, request)(scope, receive, send)
+            return
         scope["path_template"] = scope["path"]
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await send({"type": "http.response.body", "body": answer.body, "more_body": False})

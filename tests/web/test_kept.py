@@ -263,6 +263,22 @@ async def test_a_store_that_does_not_answer_costs_no_answer(database, store):
         await app.state.kept.forget()
 
 
+async def test_who_waits_too_long_for_an_answer_in_the_making_is_refused_in_words(memory_app, monkeypatch):
+    async def stuck(*_: Any) -> bytes:
+        raise Unavailable(what="catalogue")
+
+    monkeypatch.setattr(memory_app.state.kept, "answer", stuck)
+    client = a_visitor(memory_app).client
+    page, document = await client.get("/"), await client.get(API, headers={"accept": "application/json"})
+    assert (page.status_code, page.headers["retry-after"], "text/html" in page.headers["content-type"]) == (
+        503,
+        "1",
+        True,
+    )
+    assert (document.status_code, document.json()["code"]) == (503, "unavailable")
+    assert document.headers["x-request-id"]
+
+
 async def test_of_many_who_ask_at_once_one_makes_the_answer():
     answers, made = KeptAnswers(MemoryStore()), 0
 
