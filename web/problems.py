@@ -159,7 +159,11 @@ def render_problem(request: Request[Any, Any, Any], error: Exception) -> Respons
     problem, words = told(error, language=language, request=request_id(request.scope))
     page: ErrorPage | None = request.app.state.get("error_page")
     if page is not None and not for_machines(request.scope["path"]) and _wants_html(request):
-        return page(request, words)
+        shown = page(request, words)
+        shown.headers.update(
+            {name: value for name, value in problem.headers.items() if name == "Retry-After"}
+        )
+        return shown
     return Response(
         content=document(problem, words, language),
         status_code=problem.status,
