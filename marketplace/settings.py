@@ -89,6 +89,10 @@ def load_settings(environment: Mapping[str, str] | None = None, dotenv: Path = P
         settings = msgspec.convert(values, Settings, strict=False, dec_hook=lambda _, text: Path(text))
     except msgspec.ValidationError as error:
         raise SettingsError(_worded(str(error))) from error
+    if settings.registry_url is not None:
+        raise SettingsError(
+            "REGISTRY_URL: a registry elsewhere cannot be used yet; leave it out, and it is kept here"
+        )
     if settings.workers > 1 and settings.redis_url is None:
         raise SettingsError(
             "WORKERS above 1 needs REDIS_URL: the processes share sessions and limits through Redis"

@@ -141,3 +141,14 @@ ALTER TABLE redemption
     DROP CONSTRAINT redemption_publisher_fkey,
     DROP CONSTRAINT redemption_offer_version_fkey,
     ADD FOREIGN KEY (offer_version, offer, publisher) REFERENCES offer_version (id, offer, publisher);
+
+-- A lot is spent from its front, and nothing else about it changes.
+CREATE TRIGGER lot_is_only_spent BEFORE UPDATE ON lot FOR EACH ROW
+    WHEN ((NEW.id, NEW.resident, NEW.record, NEW.methodology, NEW.methodology_version, NEW.vintage, NEW.city, NEW.amount_g,
+           NEW.first_serial, NEW.credited_at, NEW.expires_at)
+          IS DISTINCT FROM
+          (OLD.id, OLD.resident, OLD.record, OLD.methodology, OLD.methodology_version, OLD.vintage, OLD.city, OLD.amount_g,
+           OLD.first_serial, OLD.credited_at, OLD.expires_at)
+          OR NEW.assigned_g < OLD.assigned_g)
+    EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER lot_is_kept BEFORE DELETE OR TRUNCATE ON lot FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();

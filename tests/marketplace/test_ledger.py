@@ -11,6 +11,7 @@ import pytest
 from marketplace import clock, db, ledger
 from marketplace.errors import Refused
 from marketplace.ids import new_id
+from tests import builders
 
 SOURCE = ledger.account("CO2E_G", "source")
 SINK = ledger.account("CO2E_G", "sink")
@@ -165,6 +166,19 @@ async def test_one_refused_group_of_many_leaves_the_others_alone(database: str) 
 ])  # fmt: skip
 async def test_the_database_refuses_to_rewrite_the_books(database: str, statement: str) -> None:
     await a_purse(100)
+    with pytest.raises(asyncpg.IntegrityConstraintViolationError):
+        await db.execute(statement)
+
+
+@pytest.mark.parametrize("statement", [
+    "UPDATE lot SET amount_g = amount_g + 1",
+    "UPDATE lot SET resident = gen_random_uuid()",
+    "UPDATE lot SET expires_at = expires_at + interval '1 day'",
+    "UPDATE lot SET assigned_g = assigned_g - 1",
+    "DELETE FROM lot",
+])  # fmt: skip
+async def test_the_database_lets_a_lot_be_spent_and_nothing_else(database: str, statement: str) -> None:
+    await builders.a_resident(available_g=500)
     with pytest.raises(asyncpg.IntegrityConstraintViolationError):
         await db.execute(statement)
 
