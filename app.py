@@ -39,7 +39,8 @@ from marketplace.errors import ChutanError, Invalid, NotFound
 from marketplace.identity import demonstration
 from marketplace.identity.oauth import new_secret, register_client
 from marketplace.identity.passwords import add_operator
-from marketplace.identity.realname import is_the_key
+from marketplace.identity.realname import SandboxIdentityCheck, is_the_key
+from marketplace.identity.sms import SandboxSms
 from marketplace.identity.tokens import Principal, issue_token
 from marketplace.registry import EmbeddedRegistry, Registry
 from marketplace.residents import linked
@@ -140,12 +141,15 @@ def create_app(settings: Settings, url: str) -> Litestar:
     """The application on the database at `url`, with the worker that does what is due by time."""
 
     @asynccontextmanager
-    async def running(_: Litestar) -> AsyncIterator[None]:
+    async def running(app: Litestar) -> AsyncIterator[None]:
         async with ready(url, settings, commands=False), ledger.batching():
             if not await is_the_key(kept_secret(settings.home, PERSON_KEY)):
                 raise SettingsError(
                     f"{PERSON_KEY} under CHUTAN_HOME is not the key of this database: bring the file that was there"
                 )
+            for adapter in (app.state.sms, app.state.identity):
+                if isinstance(adapter, SandboxSms | SandboxIdentityCheck):
+                    adapter.demonstration = await db.is_demonstration()
             worker = asyncio.create_task(work(EmbeddedRegistry()))
             try:
                 yield

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import httpx
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -92,3 +93,26 @@ app.cli(["demo"])
     assert answer.returncode == 1
     assert "is for an empty one" in answer.stderr
     assert run("demo-credentials", **home).returncode == 1
+
+
+def test_outside_a_demonstration_nobody_signs_in_by_a_code_that_everybody_can_read():
+    command = [sys.executable, "app.py", "serve"]
+    with (
+        TemporaryDirectory(prefix="chutan-", ignore_cleanup_errors=True) as home,
+        subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=os.environ | {"CHUTAN_HOME": home, "PORT": "0"},
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as server,
+    ):
+        assert server.stdout is not None
+        try:
+            address = server.stdout.readline().split()[-1]
+            asked = httpx.post(f"{address}/api/v1/auth/otp", json={"phone": "13800000000"})
+        finally:
+            server.terminate()
+            server.stdout.read()
+        assert (asked.status_code, asked.json()["code"]) == (503, "unavailable")
+        assert server.wait(timeout=30) == 0

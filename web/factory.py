@@ -98,6 +98,7 @@ def create_web(
                 "kept": kept,
                 "throttle": throttle,
                 "sms": sms,
+                "identity": identity,
                 "error_page": error_page,
             }
         ),

@@ -65,8 +65,12 @@ class HttpIdentityCheck:
 class SandboxIdentityCheck:
     """Asks nobody: every well-formed number matches every name, except the name 张不符, which never does."""
 
+    demonstration = True  # outside one nobody is taken at their word
+
     async def check(self, name: str, id_number: str) -> bool:
-        """Whether `name` is another than 张不符."""
+        """Whether `name` is another than 张不符. Raises Unavailable."""
+        if not self.demonstration:
+            raise Unavailable(what="identity")
         return name != NEVER_MATCHES
 
 

@@ -44,9 +44,13 @@ class SandboxSms:
 
     def __init__(self, store: EphemeralStore) -> None:
         self._store = store
+        self.demonstration = True
+        """Outside a demonstration nobody signs in by a code that everybody can read."""
 
     async def send_code(self, phone: str, code: str) -> None:
-        """Keep `code`, and write it to the log, where whoever tries the demonstration finds it."""
+        """Keep `code`, and write it to the log, where whoever tries the demonstration finds it. Raises Unavailable."""
+        if not self.demonstration:
+            raise Unavailable(what="sms")
         await self._store.set(f"sandbox-sms:{phone}", code.encode(), ttl_seconds=_SHOWN_SECONDS)
         _log.info("sandbox_sms", phone=phone, sandbox_code=code)
 
