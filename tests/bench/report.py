@@ -27,6 +27,17 @@ _METHOD: Final = """\
 """
 
 
+_PROFILE: Final = """\
+By sampling the server under the hot load (py-spy, native frames): reading and writing HTTP and the event loop about
+40 %, the batches (locks, judgement, rows for COPY) 25 %, building the redemption 13 %, the log line 9 %, token, limit,
+key and JSON the rest; no function stands out, and half of it is the interpreter itself. What is left is waiting: a
+batch takes nine round trips, and between two of them the same process reads requests. The next steps, in the order of
+what they would bring: HTTP and the ledger's queue in processes of their own, so that both cores are always busy; a
+server that parses HTTP outside the interpreter for this one call; fewer round trips, by reading keys and terms with
+the locks.
+"""
+
+
 @dataclass(frozen=True)
 class Target:
     """What `name` should be, `at_least` and as a `goal`; `place` is where the run's figures have it."""
@@ -110,6 +121,8 @@ def document(figures: Mapping[str, Any]) -> str:
         "",
         *_redemptions(figures),
         "",
+        *_where(figures),
+        "",
         "## The others",
         "",
         *_others(figures),
@@ -171,6 +184,22 @@ def _redemptions(figures: Mapping[str, Any]) -> list[str]:
         "",
         *_table(["", *(str(clients) for clients in figures["hot"]["tried"])], tried),
     ]
+
+
+def _where(figures: Mapping[str, Any]) -> list[str]:
+    """What bounds redemptions, from the run's own figures; the shares are of a profile, and change slowly."""
+    lines = ["## Where the time goes", ""]
+    for which in ("hot", "spread"):
+        ours, floor = figures[which]["ours"], figures[which]["pgbench"]
+        whole = ours["server_us"] + ours["postgres_us"] + ours["client_us"]
+        cores, busy = ours["per_second"] * whole / 1e6, ours["per_second"] * ours["server_us"] / 1e4
+        lines.append(
+            f"- {which}: {written(whole)} µs of processor a redemption, {cores:.2f} cores in all. The server's one"
+            f" process is busy {busy:.0f} % of the time, and could answer {written(1e6 / ours['server_us'])}/s if it"
+            f" never waited. PostgreSQL takes {written(ours['postgres_us'])} µs in batches,"
+            f" {written(floor['postgres_us'])} µs one at a time."
+        )
+    return [*lines, "", _PROFILE]
 
 
 def _others(figures: Mapping[str, Any]) -> list[str]:
