@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -39,6 +40,7 @@ def local_day(instant: datetime, zone: ZoneInfo = SHANGHAI) -> date:
     return instant.astimezone(zone).date()
 
 
+@lru_cache(maxsize=1_024)
 def end_of_day(day: date) -> datetime:
     """24:00 of `day` in Shanghai: the instant at which it is over."""
     return datetime.combine(day + timedelta(days=1), time(), SHANGHAI).astimezone(UTC)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Literal
 from uuid import UUID
 
@@ -84,7 +85,7 @@ class Step(msgspec.Struct, frozen=True):
     refusal: str
 
 
-class IdempotencyKey(msgspec.Struct, frozen=True):
+class IdempotencyKey(msgspec.Struct, frozen=True, dict=True):
     """One effect per (principal, operation, key); `request_hash` tells a repeat from another request."""
 
     principal: str
@@ -92,7 +93,7 @@ class IdempotencyKey(msgspec.Struct, frozen=True):
     key: str
     request_hash: bytes
 
-    @property
+    @cached_property
     def id(self) -> UUID:
         """What it is stored under: the first 16 bytes of the SHA-256 of its three parts, a line each."""
         parts = f"{self.principal}\n{self.operation}\n{self.key}".encode()
