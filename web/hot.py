@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 from litestar import Litestar
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.types import Receive, Scope, Send
 
 from marketplace.errors import FieldError, Invalid, Refused
 from marketplace.offers.eligibility import Eligibility
@@ -109,4 +109,4 @@ async def _body(receive: Receive) -> bytes:
     return body
 
 
-__all__ = ["PATH", "ASGIApp", "install"]
+__all__ = ["PATH", "install"]

@@ -91,9 +91,8 @@ async def _in_one(groups: Sequence[Group]) -> list[Outcome]:
         except Spoilt as spoilt:
             in_flight = {n for n, why in spoilt.refusals.items() if why.code == "idempotency_in_flight"}
             tries += bool(in_flight)
-            keep = (
-                in_flight if tries < _TRIES else set()
-            )  # the twin's answer is there when this is tried again
+            # A twin's answer is there when this is tried again.
+            keep = in_flight if tries < _TRIES else set()
             refused |= {n: why for n, why in spoilt.refusals.items() if n not in keep}
         except _AGAIN:
             tries += 1
