@@ -54,7 +54,7 @@ bench: setup-dev $(DONE)/bench  ## measure all, about ten minutes (GROW=1: how c
 	@$(PY) -m tests.bench --python $(VENV)/bench/bin/python \
 		$(if $(GROW),--grow $(if $(filter 1,$(GROW)),1000000,$(GROW))) $(BENCH)
 
-lock: $(UV)  ## lock the dependencies anew (UPGRADE=1 for newer versions)
+lock: $(UV) $(DONE)/runtime  ## lock the dependencies anew (UPGRADE=1 for newer versions)
 	@echo "locking: $(LOCKS), web/assets/package-lock.json"
 	@$(COMPILE) pyproject.toml --group build -o requirements.txt
 	@$(COMPILE) pyproject.toml --group build --group dev -c requirements.txt -o requirements-dev.txt
@@ -103,6 +103,6 @@ $(DONE)/project: pyproject.toml $(DONE)/runtime
 $(FRONT_END): $(DONE)/project $(FRONT_END_SOURCES)
 	@$(PY) web/assets/build.py && touch $@
 
-$(UV): $(DONE)/project
+$(UV): $(DONE)/venv
 	@$(PYTHON) -m venv --clear $(VENV)/lock
 	@$(VENV)/lock/bin/python -m pip --disable-pip-version-check -qq install uv==$(UV_VERSION)
