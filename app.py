@@ -23,6 +23,7 @@ import structlog
 import uvicorn
 from litestar import Litestar
 from litestar.di import Provide
+from litestar.types import ASGIApp
 from piccolo.conf.apps import AppRegistry
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -48,8 +49,9 @@ from marketplace.settings import Settings, SettingsError, load_settings
 from merchants import demonstration as shops
 from web import hot
 from web.api import HANDLERS
-from web.factory import Lifespan, configure_logging, create_web
+from web.factory import Lifespan, create_web
 from web.locale import text
+from web.logs import configure_logging
 from web.pages import error_page, page_handlers
 
 APPS: Final = ["marketplace.piccolo_app", "merchants.piccolo_app", "incentives.piccolo_app"]
@@ -137,7 +139,7 @@ def printed(answer: Any) -> None:
 
 
 # ---------------------------------------------------------------- the application
-def create_app(settings: Settings, url: str) -> Litestar:
+def create_app(settings: Settings, url: str) -> ASGIApp:
     """The application on the database at `url`, with the worker that does what is due by time."""
 
     @asynccontextmanager
@@ -158,23 +160,20 @@ def create_app(settings: Settings, url: str) -> Litestar:
                 with contextlib.suppress(asyncio.CancelledError):
                     await worker
 
-    return wired(settings, lifespan=[running])
+    return hot.served(wired(settings, lifespan=[running]), eligibility=RuleEligibility())
 
 
 def wired(settings: Settings, *, lifespan: Sequence[Lifespan] = ()) -> Litestar:
     """The application on whatever database is open: the one place where ports meet their adapters."""
-    eligibility = RuleEligibility()
-    app = create_web(
+    return create_web(
         settings,
         handlers=[*HANDLERS, *page_handlers()],
         lifespan=lifespan,
         error_page=error_page,
         csrf_secret=kept_secret(settings.home, "forms-secret"),
         person_key=kept_secret(settings.home, PERSON_KEY),
-        dependencies={"eligibility": _the(eligibility), "registry": _the(EmbeddedRegistry())},
+        dependencies={"eligibility": _the(RuleEligibility()), "registry": _the(EmbeddedRegistry())},
     )
-    hot.install(app, eligibility=eligibility)
-    return app
 
 
 def kept_secret(home: Path, name: str) -> str:
@@ -219,7 +218,7 @@ class Server(uvicorn.Server):
                 click.echo(f"chutan is ready on http://{host}:{port}")
 
 
-def app_of_worker() -> Litestar:
+def app_of_worker() -> ASGIApp:
     """The application of one of several processes; its parent has told it where the database is."""
     settings = load_settings()
     assert settings.database_url is not None
@@ -247,7 +246,8 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
             config = uvicorn.Config(
                 "app:app_of_worker" if settings.workers > 1 else create_app(settings, url),
                 factory=settings.workers > 1, host=settings.host, port=settings.port, workers=settings.workers,
-                log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=10,
+                http=hot.HotProtocol, log_config=None, access_log=False, server_header=False,
+                timeout_graceful_shutdown=10,
             )  # fmt: skip
             for stop in (signal.SIGTERM, signal.SIGINT):  # uvicorn drains, then hands the signal back to us
                 signal.signal(stop, lambda *_: sys.exit(0))

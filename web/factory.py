@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Final
+from typing import Any
 
 import httpx
-import msgspec
-import structlog
 from litestar import Litestar
 from litestar.config.compression import CompressionConfig
 from litestar.config.csrf import CSRFConfig
@@ -40,10 +37,6 @@ from web.problems import ErrorPage, render_problem
 from web.throttle import Throttle
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
-
-_PHONE: Final = re.compile(r"(?<![0-9])(1[3-9][0-9])[0-9]{4}([0-9]{4})(?![0-9])")
-_ID_NUMBER: Final = re.compile(r"(?<![0-9])[0-9]{17}[0-9Xx](?![0-9])")
-_SECRET_FIELDS: Final = frozenset({"token", "password", "secret", "authorization", "cookie"})
 
 
 def create_web(
@@ -175,56 +168,4 @@ def _openapi() -> OpenAPIConfig:
     )
 
 
-# -------------------------------------------------------------------------------- logging
-def configure_logging(*, json: bool) -> None:
-    """Structured lines on stdout, as JSON or for a terminal, without personal data."""
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            without_persons,
-            *_rendering(json),
-        ],
-        cache_logger_on_first_use=True,
-    )
-
-
-def _rendering(json: bool) -> Iterable[Any]:
-    if json:
-        return (
-            structlog.processors.format_exc_info,
-            _masked_text,
-            structlog.processors.JSONRenderer(serializer=_as_json),
-        )
-    # Plain tracebacks: the default ones show local variables, and with them names, numbers and passwords.
-    return (structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),)
-
-
-def _as_json(event: structlog.typing.EventDict, **_: Any) -> str:
-    return msgspec.json.encode(event, enc_hook=str).decode()
-
-
-def without_persons(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """A log processor: phones and identity numbers are masked, and fields that hold secrets are blanked."""
-    if event["event"] == "request":  # one for every request, of nothing that a caller wrote
-        return event
-    for name, value in event.items():
-        if name in _SECRET_FIELDS and isinstance(value, str):
-            event[name] = "***"
-        elif isinstance(value, str):
-            event[name] = _masked(value)
-    return event
-
-
-def _masked_text(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    if isinstance(event.get("exception"), str):
-        event["exception"] = _masked(event["exception"])
-    return event
-
-
-def _masked(text: str) -> str:
-    return _PHONE.sub(r"\1****\2", _ID_NUMBER.sub("***", text))
-
-
-__all__ = ["Lifespan", "configure_logging", "create_web", "without_persons"]
+__all__ = ["Lifespan", "create_web"]

@@ -16,8 +16,7 @@ from litestar.types import ASGIApp, Empty, Message, Receive, Scope, Send
 
 from marketplace.errors import FieldError, Invalid
 from marketplace.ids import new_id
-
-_log = structlog.get_logger("web")
+from web.logs import log_request
 
 BODY_LIMIT_BYTES: Final = 1024 * 1024
 _NUL_IN_JSON: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
@@ -122,19 +121,27 @@ def nul_refusing(app: ASGIApp) -> ASGIApp:
     return middleware
 
 
+def standing_headers(path: str, *, secure: bool) -> list[tuple[bytes, bytes]]:
+    """The headers of every answer at `path`, over a `secure` connection or not, but for its request's id."""
+    headers = list(_HEADERS)
+    if secure:
+        headers.append((b"strict-transport-security", b"max-age=31536000"))
+    if for_machines(path):
+        headers.append((b"cache-control", b"no-store"))
+    return headers
+
+
 async def finish(message: Message, scope: Scope) -> None:
     """Before an answer's first bytes: the headers that every one has, and one line in the log, without persons."""
     if message["type"] != "http.response.start" or scope["type"] != ScopeType.HTTP:
         return
     given = {name for name, _ in message["headers"]}
-    added = [(b"x-request-id", request_id(scope).encode()), *_HEADERS]
-    if scope["scheme"] == "https":
-        added.append((b"strict-transport-security", b"max-age=31536000"))
-    if for_machines(scope["path"]):
-        added.append((b"cache-control", b"no-store"))
+    added = [
+        (b"x-request-id", request_id(scope).encode()),
+        *standing_headers(scope["path"], secure=scope["scheme"] == "https"),
+    ]
     message["headers"] = [*message["headers"], *(header for header in added if header[0] not in given)]
-    _log.info(
-        "request",
+    log_request(
         request_id=request_id(scope),
         method=scope["method"],
         route=scope.get("path_template") or "",
@@ -163,6 +170,7 @@ __all__ = [
     "nul_refusing",
     "refuse_nul",
     "request_id",
+    "standing_headers",
     "strictly",
     "timed",
 ]

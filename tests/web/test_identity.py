@@ -25,7 +25,7 @@ from marketplace.settings import Settings
 from tests.builders import an_id_number
 from tests.web.test_auth import bearer, served
 from tests.web.test_pages import Visitor
-from web.factory import without_persons
+from web.logs import without_persons
 
 OLD, NEW = "13800000001", "13800000002"
 

@@ -21,9 +21,10 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from marketplace import errors
 from marketplace.settings import Settings
-from web.factory import create_web, without_persons
+from web.factory import create_web
 from web.incoming import field_error
 from web.locale import LANGUAGES, preferred_language, text
+from web.logs import without_persons
 from web.problems import STATUS, problem_of
 
 ROOT = Path(__file__).parents[2]
