@@ -50,7 +50,7 @@ format: setup-dev  ## format the code, and mend what can be mended safely
 	@$(PY) -m ruff check --fix --quiet --exit-zero
 	@$(PY) -m ruff format
 
-bench: setup-dev $(DONE)/bench  ## measure all, about ten minutes (GROW=1: how cost grows; BENCH="--rounds 1" and so on)
+bench: setup-dev $(DONE)/bench  ## measure all, about ten minutes (GROW=1: how cost grows, a quarter of an hour; BENCH="--rounds 1" and so on)
 	@$(PY) -m tests.bench --python $(VENV)/bench/bin/python \
 		$(if $(GROW),--grow $(if $(filter 1,$(GROW)),1000000,$(GROW))) $(BENCH)
 
