@@ -96,7 +96,11 @@ class HotProtocol(HttpToolsProtocol):
     async def _answer(self, call: _Call) -> None:
         answers: Redemptions = self.app_state[_ANSWERS]
         secure = self.scheme == "https" or call.headers.get(b"x-forwarded-proto") == b"https"
-        head, body = await answers.answer(call.headers, bytes(call.body), secure=secure)
+        try:
+            head, body = await answers.answer(call.headers, bytes(call.body), secure=secure)
+        except BaseException:  # a fault of ours, or the server's end: the client is not left waiting
+            self.transport.close()
+            raise
         if self.flow.write_paused and not call.disconnected:
             await self.flow.drain()
         if call.disconnected:
