@@ -13,10 +13,20 @@ from marketplace.pools.alarm import low_pools, set_alarm
 from marketplace.pools.counting import Pool, free_codes, has_codes, pool_of
 from marketplace.pools.filling import PoolReport, add_codes
 from marketplace.pools.generation import generate
-from marketplace.pools.uploads import Upload, begin, faults_of, receive, submit_file, upload_of, uploads_of
+from marketplace.pools.uploads import (
+    MAX_NAME,
+    Upload,
+    begin,
+    faults_of,
+    receive,
+    submit_file,
+    upload_of,
+    uploads_of,
+)
 from marketplace.pools.withdrawal import lapse_due, withdraw
 
 __all__ = [
-    "Pool", "PoolReport", "Upload", "add_codes", "begin", "faults_of", "free_codes", "generate", "has_codes",
-    "lapse_due", "low_pools", "pool_of", "receive", "set_alarm", "submit_file", "upload_of", "uploads_of", "withdraw",
+    "MAX_NAME", "Pool", "PoolReport", "Upload", "add_codes", "begin", "faults_of", "free_codes", "generate",
+    "has_codes", "lapse_due", "low_pools", "pool_of", "receive", "set_alarm", "submit_file", "upload_of", "uploads_of",
+    "withdraw",
 ]  # fmt: skip
