@@ -18,6 +18,8 @@ from marketplace.pools.sealing import use_key
 
 APPS = ["marketplace.piccolo_app", "merchants.piccolo_app", "incentives.piccolo_app"]
 KEPT = {"migration", "installation"}
+POOL_KEY = "the key of these tests"
+use_key(lambda: POOL_KEY)
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +41,6 @@ async def migrated(postgres: str) -> AsyncIterator[str]:
     """The worker's database with all migrations, open for the session."""
     db.APP_REGISTRY.__init__(apps=APPS)  # type: ignore[misc]
     assert isinstance(db.APP_REGISTRY, AppRegistry)
-    use_key(lambda: "the key of these tests")
     async with db.opened(postgres):
         await db.migrate()
         yield postgres

@@ -136,7 +136,8 @@ async def test_anothers_pool_is_not_found(shop: Shop) -> None:
     other = await an_offer(kind="code")
     for method, path, more in (
         ("GET", "pool", {}), ("PUT", "pool", {"json": {"alarm_at": 1}}), ("GET", "uploads", {}),
-        ("POST", "uploads", {"json": {"name": "c", "size_bytes": 1}}), ("POST", "codes/generate", {"json": {"count": 1}}),
+        ("POST", "uploads", {"json": {"name": "c", "size_bytes": 1}}),
+        ("POST", "codes/generate", {"json": {"count": 1}}),
     ):  # fmt: skip
         answer = await shop.call(method, f"{OFFERS}/{other.id}/{path}", **more)
         assert answer.status_code == 404, (method, path, answer.text)
