@@ -7,6 +7,7 @@ The alphabet has 31 letters, a prime: the check letter makes the sum of all lett
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from datetime import date
 from typing import Final
@@ -111,4 +112,4 @@ async def export(*, publisher: UUID, upload: UUID, actor: str) -> list[str]:
             actor,
         )
         rows = await db.fetch("SELECT id, sealed FROM pool_code WHERE upload = $1 ORDER BY id", upload)
-        return [unsealed_code(code["id"], code["sealed"]) for code in rows]
+    return await asyncio.to_thread(lambda: [unsealed_code(row["id"], row["sealed"]) for row in rows])
