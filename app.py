@@ -231,7 +231,7 @@ async def load() -> None:
     while True:
         try:
             await load_waiting()
-        except Exception:  # what it was at is gone on with
+        except Exception:  # what waits, waits on
             structlog.get_logger("worker").exception("loading_failed")
         await asyncio.sleep(LOAD_EVERY_SECONDS)
 

@@ -7,9 +7,12 @@ on where it was, and nothing is loaded twice.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
+
+import structlog
 
 from marketplace import clock, db
 from marketplace.errors import Invalid
@@ -25,22 +28,27 @@ LEASE_SECONDS: Final = 30  # for so long nobody else goes on with an upload
 
 
 async def load_waiting() -> int:
-    """Load everything that waits to be loaded; answers how many uploads."""
+    """Load everything that waits to be loaded; answers how many uploads. One that cannot be holds up no other."""
     loaded = 0
     while (upload := await _leased()) is not None:
-        await load(upload)
-        loaded += 1
+        try:
+            await load(upload)
+            loaded += 1
+        except Exception:  # whatever it is, it is tried again when its lease is over
+            structlog.get_logger("worker").exception("loading_failed", upload=str(upload))
     return loaded
 
 
 async def load(upload: UUID) -> None:
-    """Load what is left of `upload`. Broken off at any moment, it is gone on with, at once when it can be said."""
+    """Load what is left of `upload`. Broken off at any moment, it is gone on with; at once, if that can still be said."""
     try:
         await _read(upload)
         while await _load_batch(upload):
             pass
-    finally:
-        await db.execute("UPDATE code_upload SET leased_until = NULL WHERE id = $1", upload)
+    except asyncio.CancelledError:
+        with contextlib.suppress(Exception):
+            await db.execute("UPDATE code_upload SET leased_until = NULL WHERE id = $1", upload)
+        raise
 
 
 async def _leased() -> UUID | None:

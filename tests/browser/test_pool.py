@@ -22,9 +22,7 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["with JavaScript", "without"])
-async def test_a_spreadsheet_is_chosen_and_watched_until_it_is_loaded(
-    browser, address, tmp_path: Path, script
-):  # noqa: F811
+async def test_a_file_is_watched_until_it_is_loaded(browser, address, tmp_path: Path, script):  # noqa: F811
     offer = await builders.an_offer(kind="code", codes=["OLD"])
     staff = await add_staff(
         publisher=offer.publisher.id, login="dz", name="店长", password=PASSWORD, role="owner"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
+from uuid import UUID
 
 import pytest
 
@@ -11,9 +12,10 @@ from marketplace import clock, db, pools
 from marketplace.clock import travelled
 from marketplace.errors import Invalid, NotFound, Refused
 from marketplace.ids import new_id
+from marketplace.journeys import journey
 from marketplace.pools import loading
 from marketplace.pools.loading import load, load_waiting
-from tests.builders import a_draft, a_publisher, an_offer, redeemed
+from tests.builders import a_draft, a_key, a_publisher, a_resident, an_offer, redeem, redeemed
 from tests.marketplace.pools.filling import (
     a_pool,
     a_spreadsheet,
@@ -270,6 +272,31 @@ async def test_codes_are_given_out_until_the_end_of_their_last_day(database: str
         assert await pools.lapse_due() == 0
     after = await pools.upload_of(publisher=offer.publisher.id, upload=upload.id)
     assert (after.added, after.lapsed) == (2, 1)
+
+
+async def test_a_coupon_says_the_day_on_which_its_code_runs_out(database: str) -> None:
+    offer, resident = await an_offer(kind="code", codes=["LATER"], coupon_valid_days=30), await a_resident()
+    tomorrow = clock.local_day(clock.now()) + timedelta(days=1)
+    await loaded(offer, b"SOON", expires_on=tomorrow)
+    first, second = [await redeem(resident, offer, a_key(resident, key)) for key in ("1", "2")]
+    assert [one["coupon"]["code"] for one in (first, second)] == ["SOON", "LATER"]
+    assert datetime.fromisoformat(first["coupon"]["expires_at"]) == clock.end_of_day(tomorrow)
+    assert datetime.fromisoformat(second["coupon"]["expires_at"]) > clock.end_of_day(tomorrow)
+    for answer in (first, second):
+        shown = (await journey(resident=resident, redemption=UUID(answer["id"]))).coupon
+        assert shown is not None
+        assert shown.expires_at == datetime.fromisoformat(answer["coupon"]["expires_at"])
+
+
+async def test_an_upload_that_cannot_be_loaded_holds_up_no_other(database: str) -> None:
+    offer = await a_pool()
+    broken, good = await uploaded(offer, b"AA"), await uploaded(offer, b"BB")
+    await db.execute("UPDATE code_upload_part SET sealed = 'spoilt' WHERE upload = $1", broken.id)
+    assert await load_waiting() == 1
+    states = [
+        (await pools.upload_of(publisher=offer.publisher.id, upload=one.id)).state for one in (broken, good)
+    ]
+    assert states == ["loading", "loaded"]
 
 
 @pytest.mark.parametrize("days", [-1, 3_661])

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import UUID
 
 import asyncpg
 import pytest
 
+import app
 from marketplace import db, journeys, pools
 from marketplace.errors import Unavailable
 from marketplace.pools import sealing
+from marketplace.settings import Settings, SettingsError
 from tests.builders import a_key, a_resident, an_offer, redeem
 from tests.marketplace.pools.filling import a_pool, loaded, some_codes, uploaded
 
@@ -102,6 +105,16 @@ async def test_under_another_key_nothing_is_read_and_nothing_is_sealed(
             await attempt
     assert (await pools.upload_of(publisher=offer.publisher.id, upload=upload.id)).loaded == 0
     assert await db.fetch_value("SELECT count(*) FROM pool_code") == 0
+
+
+async def test_a_server_with_another_key_does_not_start(
+    database: str, other_key: None, tmp_path: Path
+) -> None:  # fmt: skip
+    await loaded(await a_pool(), b"AA")
+    await app.require_keys(Settings(home=tmp_path))
+    sealing.use_key(lambda: app.kept_secret(tmp_path, app.POOL_KEY))
+    with pytest.raises(SettingsError, match="pool-key"):
+        await app.require_keys(Settings(home=tmp_path))
 
 
 async def test_the_database_keeps_a_code_as_it_is_and_gives_it_out_once(database: str) -> None:
