@@ -40,7 +40,7 @@ async def load_waiting() -> int:
 
 
 async def load(upload: UUID) -> None:
-    """Load what is left of `upload`. Broken off at any moment, it is gone on with; at once, if that can still be said."""
+    """Load what is left of `upload`; broken off at any moment, it is gone on with; at once, if it can say so."""
     try:
         await _read(upload)
         while await _load_batch(upload):
