@@ -43,6 +43,10 @@ from marketplace.identity.passwords import add_operator
 from marketplace.identity.realname import SandboxIdentityCheck, is_the_key
 from marketplace.identity.sms import SandboxSms
 from marketplace.identity.tokens import Principal, issue_token
+from marketplace.pools.loading import load_waiting
+from marketplace.pools.sealing import is_the_key as is_the_key_of_codes
+from marketplace.pools.sealing import use_key
+from marketplace.pools.withdrawal import lapse_due
 from marketplace.registry import EmbeddedRegistry, Registry
 from marketplace.residents import linked
 from marketplace.settings import Settings, SettingsError, load_settings
@@ -56,8 +60,10 @@ from web.pages import error_page, page_handlers
 
 APPS: Final = ["marketplace.piccolo_app", "merchants.piccolo_app", "incentives.piccolo_app"]
 PERSON_KEY: Final = "person-key"
+POOL_KEY: Final = "pool-key"
 OPERATOR: Final = "demo-operator"
 WORK_EVERY_SECONDS: Final = 30
+LOAD_EVERY_SECONDS: Final = 1
 NO_DATABASE: Final = (
     asyncpg.PostgresConnectionError, asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError,
 )  # fmt: skip
@@ -80,6 +86,7 @@ async def ready(url: str, settings: Settings, *, commands: bool = True) -> Async
     """An open, migrated database, with the clock where the settings want it."""
     db.APP_REGISTRY.__init__(apps=APPS)  # type: ignore[misc]
     assert isinstance(db.APP_REGISTRY, AppRegistry)
+    use_key(lambda: kept_secret(settings.home, POOL_KEY))
     async with db.opened(
         url,
         replica_url=settings.read_database_url,
@@ -145,20 +152,17 @@ def create_app(settings: Settings, url: str) -> ASGIApp:
     @asynccontextmanager
     async def running(app: Litestar) -> AsyncIterator[None]:
         async with ready(url, settings, commands=False), ledger.batching():
-            if not await is_the_key(kept_secret(settings.home, PERSON_KEY)):
-                raise SettingsError(
-                    f"{PERSON_KEY} under CHUTAN_HOME is not the key of this database: bring the file that was there"
-                )
+            await require_keys(settings)
             for adapter in (app.state.sms, app.state.identity):
                 if isinstance(adapter, SandboxSms | SandboxIdentityCheck):
                     adapter.demonstration = await db.is_demonstration()
-            worker = asyncio.create_task(work(EmbeddedRegistry()))
+            workers = [asyncio.create_task(work(EmbeddedRegistry())), asyncio.create_task(load())]
             try:
                 yield
             finally:
-                worker.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await worker
+                for worker in workers:
+                    worker.cancel()
+                await asyncio.gather(*workers, return_exceptions=True)
 
     return hot.served(wired(settings, lifespan=[running]), eligibility=RuleEligibility())
 
@@ -174,6 +178,19 @@ def wired(settings: Settings, *, lifespan: Sequence[Lifespan] = ()) -> Litestar:
         person_key=kept_secret(settings.home, PERSON_KEY),
         dependencies={"eligibility": _the(RuleEligibility()), "registry": _the(EmbeddedRegistry())},
     )
+
+
+async def require_keys(settings: Settings) -> None:
+    """Raises SettingsError when a key under CHUTAN_HOME is another than that of the database."""
+    is_ours = {
+        PERSON_KEY: await is_the_key(kept_secret(settings.home, PERSON_KEY)),
+        POOL_KEY: await is_the_key_of_codes(),
+    }
+    for name, ours in is_ours.items():
+        if not ours:
+            raise SettingsError(
+                f"{name} under CHUTAN_HOME is not the key of this database: bring the file that was there"
+            )
 
 
 def kept_secret(home: Path, name: str) -> str:
@@ -202,9 +219,20 @@ async def work(registry: Registry) -> None:
         try:
             await settlement.settle(registry, everything=False)
             await expiry.expire(registry)
+            await lapse_due()
         except Exception:  # whatever it is, the next round is due
             structlog.get_logger("worker").exception("worker_failed")
         await asyncio.sleep(WORK_EVERY_SECONDS)
+
+
+async def load() -> None:
+    """Codes that were uploaded, soon after they were: whoever did looks on."""
+    while True:
+        try:
+            await load_waiting()
+        except Exception:  # what waits, waits on
+            structlog.get_logger("worker").exception("loading_failed")
+        await asyncio.sleep(LOAD_EVERY_SECONDS)
 
 
 class Server(uvicorn.Server):

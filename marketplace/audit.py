@@ -169,6 +169,17 @@ INVARIANTS: Final = (
         SELECT r.id::text AS "case" FROM redemption r LEFT JOIN coupon c ON c.redemption = r.id
         WHERE (c.redemption IS NULL AND r.status IN ('issued', 'verified', 'fulfilled'))
            OR (c.redemption IS NOT NULL AND c.open <> (r.status = 'issued'))"""),
+    _Invariant("pools_have_what_the_ledger_says", """
+        SELECT coalesce(c.offer, a.owner)::text AS "case"
+        FROM (SELECT offer, count(*) AS free FROM pool_code WHERE redemption IS NULL GROUP BY offer) AS c
+        FULL JOIN (SELECT owner, credits_posted - debits_posted AS held FROM ledger_account
+                   WHERE asset = 'UNIT' AND code = 'pool') AS a ON a.owner = c.offer
+        WHERE coalesce(c.free, 0) <> coalesce(a.held, 0)"""),
+    _Invariant("redemptions_of_codes_have_one_each", """
+        SELECT coalesce(r.id, c.redemption)::text AS "case"
+        FROM (SELECT r.id FROM redemption r JOIN offer o ON o.id = r.offer WHERE o.kind = 'code') AS r
+        FULL JOIN (SELECT redemption FROM pool_code WHERE redemption IS NOT NULL) AS c ON c.redemption = r.id
+        WHERE r.id IS NULL OR c.redemption IS NULL"""),
     _Invariant("verified_residents_are_persons_with_a_trail", """
         SELECT coalesce(r.id, e.resident)::text AS "case"
         FROM (SELECT id FROM resident WHERE person_hash IS NOT NULL AND verified_at IS NOT NULL AND name <> '') AS r

@@ -30,6 +30,12 @@ def stock(offer: UUID) -> Account:
     return account("UNIT", "stock", offer, limited=True)
 
 
+@_kept
+def pool(offer: UUID) -> Account:
+    """How many codes an offer's pool has that nobody has yet."""
+    return account("UNIT", "pool", offer, limited=True)
+
+
 def uses(offer: UUID, resident: UUID) -> Account:
     """Counts a resident's uses of an offer; its cap is the limit of the terms in force."""
     return account("UNIT", "uses", offer, limited=True, scope=f":{resident}")

@@ -12,6 +12,7 @@ from marketplace import db
 from marketplace.errors import NotFound
 from marketplace.offers.benefits import benefit_shown
 from marketplace.offers.terms import terms_from
+from marketplace.pools.sealing import unsealed_code
 
 
 class CouponView(msgspec.Struct, frozen=True):
@@ -49,13 +50,13 @@ _SELECT = """
            v.terms, p.name AS publisher,
            (SELECT json_agg(json_build_object('id', g.id, 'name', g.name, 'address', g.address) ORDER BY g.id)
             FROM store g WHERE g.publisher = r.publisher AND v.terms -> 'stores' ? g.id::text) AS stores,
-           coalesce(k.code, c.code) AS code, c.expires_at, s.state, s.receipt,
+           c.code, least(c.expires_at, k.expires_at) AS expires_at, k.id AS pooled, k.sealed, s.state, s.receipt,
            u.verified_at, u.discount_fen, t.name AS store
     FROM redemption r
     JOIN offer_version v ON v.id = r.offer_version
     JOIN publisher p ON p.id = r.publisher
     LEFT JOIN coupon c ON c.redemption = r.id
-    LEFT JOIN pool_code k ON k.redemption = r.id
+    LEFT JOIN pool_code k ON k.offer = r.offer AND k.redemption = r.id
     LEFT JOIN consumption_record s ON s.redemption = r.id AND s.state <> 'reversed'
     LEFT JOIN verification u ON u.redemption = r.id AND u.reversed_at IS NULL
     LEFT JOIN store t ON t.id = u.store
@@ -102,9 +103,15 @@ def _journey(row: db.Row) -> Journey:
         cash_fen=row["cash_fen"],
         created_at=row["created_at"],
         closed_at=row["closed_at"],
-        coupon=CouponView(row["code"], row["expires_at"]) if row["code"] else None,
+        coupon=CouponView(_code(row), row["expires_at"]) if row["code"] else None,
         verification=None if row["verified_at"] is None else {
             "verified_at": row["verified_at"], "discount_fen": row["discount_fen"], "store": row["store"],
         },
         settlement=SettlementView(row["state"], row["receipt"]) if row["state"] else None,
     )  # fmt: skip
+
+
+def _code(row: db.Row) -> str:
+    """What its resident types: the code of a pool where it was given one."""
+    code: str = row["code"] if row["pooled"] is None else unsealed_code(row["pooled"], row["sealed"])
+    return code

@@ -17,11 +17,11 @@ from marketplace.ids import new_id
 from marketplace.offers.eligibility import Eligibility
 from marketplace.offers.lifecycle import LiveOffer, forget_terms, live_terms
 from marketplace.offers.terms import capture, face_value_fen
-from marketplace.pools import next_code
+from marketplace.pools.giving import NO_CODE, code_leg, code_steps, with_code
+from marketplace.pools.withdrawal import lapse
 
 REVERSAL_WINDOW: Final = timedelta(minutes=15)
 _TRIES: Final = 8
-_POOL_RACE: Final = "unavailable_pool"  # somebody else got this code of the pool: take another
 _TERMS_RACE: Final = "unavailable_terms"  # the offer was edited or paused since it was read: judge it afresh
 
 
@@ -34,9 +34,10 @@ async def redeem(
     `limit_reached`, `insufficient_reductions`, `budget_exhausted`, `not_eligible`, ...): nothing is held then.
     """
     try:
-        return await _redeem(resident, offer, key, eligibility)
+        answer = await _redeem(resident, offer, key, eligibility)
     except (Refused, NotFound) as refusal:
-        return await answered_before(key, otherwise=refusal)
+        answer = await answered_before(key, otherwise=refusal)
+    return await with_code(answer)
 
 
 async def answered_before(key: ledger.IdempotencyKey | None, *, otherwise: ChutanError) -> dict[str, Any]:
@@ -57,25 +58,18 @@ async def _redeem(
             if reasons:
                 raise Refused(reasons[0])
         try:
-            return await _take(resident, live, key)
+            return dict(await ledger.submit(_taken(resident, live, key)))
         except Refused as refusal:
             if refusal.code == _TERMS_RACE:
                 forget_terms(offer)
-            elif refusal.code != _POOL_RACE:
+            elif refusal.code == NO_CODE:
+                await lapse(offer)
+            else:
                 raise
         except asyncpg.UniqueViolationError as clash:
             if clash.constraint_name != "coupon_code_key":
                 raise
     raise Unavailable(what="offer")
-
-
-async def _take(resident: UUID, live: LiveOffer, key: ledger.IdempotencyKey | None) -> dict[str, Any]:
-    if live.terms.kind != "code":
-        return dict(await ledger.submit(_taken(resident, live, key, None)))
-    async with next_code(live.id) as pooled:
-        if pooled is None:
-            raise Refused("sold_out")
-        return dict(await ledger.submit(_taken(resident, live, key, pooled)))
 
 
 _REDEMPTION: Final = ledger.Relation(
@@ -95,16 +89,10 @@ _STILL_LIVE: Final = """
     JOIN offer o ON o.id = g.offer AND o.status IN ('approved', 'live')
     JOIN offer_version v ON v.id = g.version AND v.offer = o.id AND v.number = o.version
     JOIN publisher p ON p.id = o.publisher AND p.status = 'active'"""
-_GIVE_CODE: Final = """
-    UPDATE pool_code c SET redemption = g.redemption
-    FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS g (code, redemption, n)
-    WHERE c.id = g.code AND c.redemption IS NULL RETURNING g.n"""
 
 
-def _taken(
-    resident: UUID, live: LiveOffer, key: ledger.IdempotencyKey | None, pooled: tuple[UUID, str] | None
-) -> ledger.Group:
-    """Everything that taking the offer moves and writes; `pooled` is the code of a pool that it gives out."""
+def _taken(resident: UUID, live: LiveOffer, key: ledger.IdempotencyKey | None) -> ledger.Group:
+    """Everything that taking the offer moves and writes. The code of a pool is no part of the answer that is stored."""
     now = clock.now()
     redemption, terms = new_id(), live.terms
     assert terms.price_g is not None
@@ -128,7 +116,7 @@ def _taken(
         "price_g": terms.price_g,
         "cash_fen": terms.cash_fen,
         "coupon": {
-            "code": pooled[1] if pooled else code,
+            "code": None if terms.kind == "code" else code,
             "expires_at": expires_at.isoformat().replace("+00:00", "Z"),
         },
         "payment": None,
@@ -138,7 +126,7 @@ def _taken(
         at=now,
         requires=[ledger.Step(_STILL_LIVE, (live.id, live.version), _TERMS_RACE)],
         inserts=inserts,
-        changes=[ledger.Step(_GIVE_CODE, (pooled[0], redemption), _POOL_RACE)] if pooled else (),
+        changes=code_steps(redemption, live.id, at=now) if terms.kind == "code" else (),
         key=key,
         answer=answer,
     )
@@ -161,6 +149,8 @@ def holds_for(
     if terms.per_resident_limit is not None:
         legs.append(_leg(until, redemption, debit=UNITS, credit=uses(live.id, resident), amount=1,
                          refusal="limit_reached", credit_limit=terms.per_resident_limit))  # fmt: skip
+    if terms.kind == "code":
+        legs.append(code_leg(redemption, live.id))
     campaign, value_fen = terms.funding.campaign, face_value_fen(terms) or 0
     if campaign is not None and value_fen:
         legs.append(_leg(until, redemption, debit=budget(campaign), credit=payable(live.publisher), amount=value_fen,

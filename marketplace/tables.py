@@ -11,6 +11,7 @@ class Installation(Table, tablename="installation"):
     demonstration = Boolean(default=None)
     seed = Bytea(null=True, default=None)
     person_key_digest = Bytea(null=True, default=None)
+    pool_key_digest = Bytea(null=True, default=None)
     created_at = Timestamptz(default=None)
 
 
@@ -175,11 +176,71 @@ class OfferEvent(Table, tablename="offer_event"):
     created_at = Timestamptz(default=None)
 
 
+class CodePool(Table, tablename="code_pool"):
+    offer = UUID(primary_key=True, default=None)
+    publisher = UUID(default=None)
+    account = UUID(default=None)
+    alarm_at = Integer(default=None)
+    low = Boolean(default=None)
+
+
+class CodeUpload(Table, tablename="code_upload"):
+    id = UUID(primary_key=True, default=None)
+    offer = UUID(default=None)
+    publisher = UUID(default=None)
+    source = Text(default=None)
+    name = Text(default=None)
+    state = Text(default=None)
+    fault = Text(null=True, default=None)
+    expires_at = Timestamptz(null=True, default=None)
+    size_bytes = BigInt(default=None)
+    received_bytes = BigInt(default=None)
+    digest = Bytea(null=True, default=None)
+    prefix = Text(null=True, default=None)
+    length = Integer(null=True, default=None)
+    lines = Integer(default=None)
+    loaded = Integer(default=None)
+    added = Integer(default=None)
+    refused = Integer(default=None)
+    withdrawn = Integer(default=None)
+    lapsed = Integer(default=None)
+    created_at = Timestamptz(default=None)
+    created_by = Text(default=None)
+    leased_until = Timestamptz(null=True, default=None)
+    finished_at = Timestamptz(null=True, default=None)
+    exported_at = Timestamptz(null=True, default=None)
+    exported_by = Text(null=True, default=None)
+
+
+class CodeUploadPart(Table, tablename="code_upload_part"):
+    upload = UUID(primary_key=True, default=None)
+    number = Integer(default=None)
+    sealed = Bytea(default=None)
+
+
+class CodeUploadFault(Table, tablename="code_upload_fault"):
+    upload = UUID(primary_key=True, default=None)
+    line = Integer(default=None)
+    fault = Text(default=None)
+
+
 class PoolCode(Table, tablename="pool_code"):
     id = UUID(primary_key=True, default=None)
     offer = UUID(default=None)
-    code = Text(default=None)
+    upload = UUID(default=None)
+    fingerprint = Bytea(default=None)
+    sealed = Bytea(default=None)
+    expires_at = Timestamptz(null=True, default=None)
     redemption = UUID(null=True, default=None)
+
+
+class PublisherEvent(Table, tablename="publisher_event"):
+    id = UUID(primary_key=True, default=None)
+    publisher = UUID(default=None)
+    kind = Text(default=None)
+    subject = UUID(default=None)
+    facts = JSONB(default=None)
+    created_at = Timestamptz(default=None)
 
 
 class Redemption(Table, tablename="redemption"):

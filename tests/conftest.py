@@ -14,9 +14,12 @@ from piccolo.conf.apps import AppRegistry
 
 from marketplace import db
 from marketplace.audit import audit
+from marketplace.pools.sealing import use_key
 
 APPS = ["marketplace.piccolo_app", "merchants.piccolo_app", "incentives.piccolo_app"]
 KEPT = {"migration", "installation"}
+POOL_KEY = "the key of these tests"
+use_key(lambda: POOL_KEY)
 
 
 @pytest.fixture(scope="session")

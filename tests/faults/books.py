@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from marketplace.pools.sealing import unsealed_code
 from tests.faults.client import Crowd, Intent
 from tests.faults.machines import command, connected
 
@@ -27,7 +28,12 @@ class Books:
         self.keys = Counter(row["key"] for row in tables["idempotency"])
         self.redemptions = {row["id"]: row for row in tables["redemption"]}
         self.verifications = {row["id"]: row for row in tables["verification"]}
-        self.codes = {row["redemption"]: row["code"] for row in (*tables["coupon"], *tables["pool_code"])}
+        self.codes = {row["redemption"]: row["code"] for row in tables["coupon"]} | {
+            row["redemption"]: unsealed_code(row["id"], row["sealed"]) for row in tables["pool_code"]
+        }
+        for answer in self.answers.values():
+            if "coupon" in answer and answer["coupon"]["code"] is None:  # no code is stored with an answer
+                answer["coupon"]["code"] = self.codes[answer["id"]]
 
     def answers_to(self, intents: Iterable[Intent]) -> list[dict[str, Any]]:
         wanted = {intent.key for intent in intents}
@@ -58,7 +64,8 @@ async def read(url: str) -> Books:
         "redemption": "SELECT id::text AS id, resident::text AS resident, status, price_g FROM redemption",
         "verification": "SELECT id::text AS id, redemption::text AS redemption, reversed_at FROM verification",
         "coupon": "SELECT redemption::text AS redemption, code FROM coupon",
-        "pool_code": "SELECT redemption::text AS redemption, code FROM pool_code WHERE redemption IS NOT NULL",
+        "pool_code": """SELECT redemption::text AS redemption, id, sealed FROM pool_code
+                        WHERE redemption IS NOT NULL""",
     }
     async with connected(url) as connection:
         return Books(

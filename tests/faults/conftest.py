@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import POOL_KEY
 from tests.faults import books, world
 from tests.faults.client import Crowd
 from tests.faults.machines import Cluster, RedisServer, Server
@@ -47,6 +48,8 @@ def seed(request: pytest.FixtureRequest) -> int:
 def home() -> Iterator[Path]:
     # Not pytest's own folder: it takes back the rights that another system user's PostgreSQL needs there.
     with tempfile.TemporaryDirectory(prefix="chutan-", ignore_cleanup_errors=True) as folder:
+        # What the processes seal, this one reads.
+        (Path(folder) / "pool-key").write_text(POOL_KEY, encoding="utf-8")
         yield Path(folder)
 
 

@@ -33,6 +33,7 @@ async def a_busy_day() -> None:
     resident, till = await a_resident(), await a_till(of=offer)
     await verify(till, (await redeemed(offer, resident))[1], bill_fen=700)
     await redeem(resident, await an_offer(kind="donation"))
+    await redeem(resident, await an_offer(kind="code"))
     await settle(EmbeddedRegistry(), everything=True)
     await verify(till, (await redeemed(offer, resident))[1])
     await cancel(resident, (await redeemed(offer, resident))[0])
@@ -101,6 +102,11 @@ async def test_an_empty_marketplace_is_sound(database: str) -> None:
     ("UPDATE redemption SET status = 'cancelled' WHERE status = 'verified'", "captures_have_one_consumption_record"),
     ("UPDATE coupon SET open = NOT open", "coupons_belong_to_redemptions"),
     ("DELETE FROM coupon", "coupons_belong_to_redemptions"),
+    ("DELETE FROM pool_code WHERE redemption IS NULL", "pools_have_what_the_ledger_says"),
+    ("UPDATE pool_code SET offer = gen_random_uuid() WHERE redemption IS NULL", "pools_have_what_the_ledger_says"),
+    ("UPDATE pool_code SET redemption = gen_random_uuid() WHERE redemption IS NULL",
+     "redemptions_of_codes_have_one_each"),
+    ("DELETE FROM pool_code WHERE redemption IS NOT NULL", "redemptions_of_codes_have_one_each"),
     ("DELETE FROM identity_event WHERE event = 'verified'", "verified_residents_are_persons_with_a_trail"),
     ("UPDATE resident SET person_hash = NULL, verified_at = NULL WHERE person_hash IS NOT NULL",
      "verified_residents_are_persons_with_a_trail"),

@@ -98,7 +98,7 @@ def test_calls_that_move_value_want_a_key_and_public_ones_no_token(schema):
     assert keyed == {
         "POST /api/v1/redemptions", "POST /api/v1/redemptions/{}/cancel", "POST /api/v1/till/verifications",
         "POST /api/v1/till/verifications/{}/reverse", "POST /api/v1/channels/{}/activities",
-        "POST /api/v1/operator/campaigns/{}/funding",
+        "POST /api/v1/operator/campaigns/{}/funding", "POST /api/v1/publisher/offers/{}/codes/generate",
     }  # fmt: skip
     assert (
         calls["POST /api/v1/auth/otp"]["security"]

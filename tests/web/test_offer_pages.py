@@ -1,10 +1,9 @@
-"""A publisher's pages: offers of every kind, who funds them, and pools of codes."""
+"""A publisher's pages: offers of every kind, and who funds them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import httpx
 import pytest
 
 from incentives.rules import FACTS
@@ -19,14 +18,12 @@ from tests import builders
 from tests.web.test_pages import (  # noqa: F401  (the application as a fixture)
     PASSWORD,
     Visitor,
-    a_signed_in_member,
     a_signed_in_operator,
     anyone,
     app,
 )
 from web.locale import LANGUAGES, text
 from web.pages.forms import rate_bp
-from web.pages.pool import lines_of
 from web.sessions import COOKIE
 
 TYPED: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
@@ -192,72 +189,3 @@ async def test_who_pays_is_shown_and_not_asked_once_the_offer_is_approved(owner)
 async def test_a_campaign_that_is_not_there_is_refused_at_its_field(owner):
     await create_campaign(name="低碳周", funder="武汉市")
     assert 'id="funding-note"' in await write(owner, "gift", status=400, then="save", funding="x")
-
-
-# ------------------------------------------------------------------ codes
-async def upload(owner: Visitor, offer: object, *, file: bytes = b"", status: int = 200, **typed: str) -> str:
-    action = f"/publisher/offers/{offer}/codes"
-    token = owner.client.cookies["chutan_csrf"]
-    answer: httpx.Response = await owner.client.post(
-        action, data={"_csrf_token": token, **typed}, files={"file": ("codes.csv", file, "text/csv")}
-    )
-    assert answer.status_code == status, answer.text
-    return answer.text
-
-
-async def test_an_offer_of_codes_is_filled_on_its_page_and_submitted(owner):
-    page = await write(owner, "code", then="save")
-    offer = (await the_offer(owner)).id
-    assert f'action="/publisher/offers/{offer}/codes"' in page
-    owner.page = page
-    assert 'id="codes-note"' in await owner.send(f"/publisher/offers/{offer}", status=400, then="submit")
-
-    page = await upload(owner, offer, codes="AA\nBB\n\nＡＡ", file='\ufeffCC,1\r\n"D,D"\r\nBB\r\n'.encode())
-    assert "新增 4 个券码" in page
-    assert [f"第 {n} 行" in page for n in range(1, 8)] == [False, False, True, True, False, False, True]
-    codes = await db.fetch("SELECT code FROM pool_code ORDER BY code")
-    assert [row["code"] for row in codes] == ["AA", "BB", "CC,1", "D,D"]
-    await owner.open(f"/publisher/offers/{offer}")
-    await owner.send(f"/publisher/offers/{offer}", then="submit")
-    assert (await the_offer(owner)).status == "submitted"
-    assert "券码池" in await owner.open(f"/publisher/offers/{offer}")
-
-
-async def test_a_pool_says_how_many_codes_are_given_out_and_left(owner):
-    live = await builders.an_offer(publisher=owner.publisher, kind="code", codes=["AA", "BB", "CC"])
-    await builders.redeemed(live)
-    page = await owner.open(f"/publisher/offers/{live.id}")
-    counts = page.split('<dl class="counts">')[1].split("</dl>")[0]
-    assert [part.split("<")[0] for part in counts.split('class="grams">')[1:]] == ["3", "1", "2"]
-
-
-@pytest.mark.parametrize(
-    ("file", "typed"),
-    [
-        (b"", ""),
-        (b"PK\x03\x04\0\0", ""),
-        (b"\xff\xff\xff", ""),
-        (b"A\n" * 10_001, ""),
-        (b"A" * 1_048_577, ""),
-    ],
-    ids=["nothing", "a spreadsheet", "no text", "too many lines", "too large"],
-)
-async def test_an_upload_that_is_no_list_of_codes_is_refused_at_its_field(owner, file, typed):
-    offer = await builders.an_offer(publisher=owner.publisher, kind="code")
-    await owner.open(f"/publisher/offers/{offer.id}")
-    assert 'id="codes-note"' in await upload(owner, offer.id, file=file, codes=typed, status=400)
-    assert await db.fetch_value("SELECT count(*) FROM pool_code") == 2
-
-
-async def test_anothers_pool_does_not_exist_and_a_cashier_fills_none(owner, anyone):  # noqa: F811
-    offer = await builders.an_offer(kind="code")
-    await owner.open("/publisher/offers")
-    await upload(owner, offer.id, codes="ZZ", status=404)
-    cashier = anyone()
-    await a_signed_in_member(cashier, offer.publisher.id, role="cashier")
-    assert 'name="codes"' not in await cashier.open(f"/publisher/offers/{offer.id}")
-    await upload(cashier, offer.id, codes="ZZ", status=403)
-
-
-def test_a_file_of_a_chinese_spreadsheet_is_read():
-    assert lines_of("", "券码一\r\n券码二".encode("gb18030")) == ["券码一", "券码二"]

@@ -10,6 +10,7 @@ from web.api.channels import confirm_link, submit_activities
 from web.api.identity import IdentityController
 from web.api.offers import OfferController, OperatorOfferController, PublisherOfferController
 from web.api.operators import OperatorController
+from web.api.pools import PoolController, UploadController
 from web.api.registry import RegistryController
 from web.api.residents import MeController, RedemptionController
 from web.api.tills import TillController
@@ -20,6 +21,8 @@ HANDLERS: Final[list[ControllerRouterHandler]] = [
     RedemptionController,
     OfferController,
     PublisherOfferController,
+    PoolController,
+    UploadController,
     OperatorController,
     OperatorOfferController,
     TillController,

@@ -126,7 +126,9 @@ class PublisherOfferController(Controller):
     ) -> PoolReport:
         """Add codes to the offer's pool; the same again add nothing."""
         publishing.require(staff.role, "publish")
-        return await add_codes(publisher=staff.publisher, offer=offer_id, codes=data.codes)
+        return await add_codes(
+            publisher=staff.publisher, offer=offer_id, codes=data.codes, actor=_actor(staff)
+        )
 
     @post("/{offer_id:uuid}/{verb:str}", status_code=200)
     async def move(

@@ -41,6 +41,11 @@ class Typed:
         value = self._fields.get(name)
         return await value.read() if isinstance(value, UploadFile) else b""
 
+    def file_name(self, name: str) -> str:
+        """What an uploaded file is called; empty when there is none."""
+        value = self._fields.get(name)
+        return value.filename if isinstance(value, UploadFile) else ""
+
     def all(self, name: str) -> list[str]:
         """Every value of a field that may be given several times."""
         return [value for value in self._fields.getall(name, []) if isinstance(value, str)]

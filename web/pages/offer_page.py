@@ -11,7 +11,7 @@ from incentives.rules import FACTS
 from marketplace.errors import Invalid
 from marketplace.offers.benefits import Kind
 from marketplace.offers.view import OfferView
-from marketplace.pools import PoolReport, pool_of
+from marketplace.pools import pool_of
 from marketplace.publishers import campaigns, stores
 from merchants.publishing import may
 from web.access import Staff
@@ -22,30 +22,26 @@ from web.pages.showing import offer_details, payers
 
 EDITABLE: Final = frozenset({"draft", "rejected", "approved", "live", "sold_out", "paused"})
 SUBMITTABLE: Final = frozenset({"draft", "rejected"})
-REFUSED_LINES_SHOWN: Final = 100
 
 
 async def offer_page(
-    request: AnyRequest, staff: Staff, offer: OfferView, *,
-    wrong: Invalid | None = None, report: PoolReport | None = None,
-) -> Response[str]:  # fmt: skip
+    request: AnyRequest, staff: Staff, offer: OfferView, *, wrong: Invalid | None = None
+) -> Response[str]:
     """The offer in the form; one that cannot be edited here is shown."""
     words = words_of(request)
     if may(staff.role, "publish") and offer.status in EDITABLE and editable(offer):
-        return await form_page(
-            request, offer.kind, fields_of(offer), staff=staff, offer=offer, wrong=wrong, report=report
-        )
+        return await form_page(request, offer.kind, fields_of(offer), staff=staff, offer=offer, wrong=wrong)
     errors = words.errors(wrong.errors) if wrong else {}
     return await page(
         request, "publisher/offer.html", area="publisher", status=400 if wrong else 200,
         offer=offer_details(words, offer, payers=await payers(words)), errors=errors,
-        pool=await _pool(words, staff, offer, report),
+        pool=await _pool(offer),
     )  # fmt: skip
 
 
 async def form_page(
     request: AnyRequest, kind: Kind, fields: Mapping[str, Any], *, staff: Staff, offer: OfferView | None = None,
-    wrong: Invalid | None = None, report: PoolReport | None = None,
+    wrong: Invalid | None = None,
 ) -> Response[str]:  # fmt: skip
     """The form with `fields`, and every error at its field."""
     words = words_of(request)
@@ -69,7 +65,7 @@ async def form_page(
         can_submit=(offer is None and kind != "code") or (offer is not None and not approved),
         reason=offer.reason if offer and isinstance(offer.reason, str) else None,
         status_words=words(f"status.{offer.status}") if offer else None,
-        pool=await _pool(words, staff, offer, report) if offer else None,
+        pool=await _pool(offer) if offer else None,
     )  # fmt: skip
 
 
@@ -87,23 +83,11 @@ def _shown(words: Words, kind: str, part: BenefitField) -> dict[str, Any]:
     }
 
 
-async def _pool(
-    words: Words, staff: Staff, offer: OfferView, report: PoolReport | None
-) -> dict[str, Any] | None:
+async def _pool(offer: OfferView) -> dict[str, Any] | None:
     if offer.kind != "code":
         return None
     pool = await pool_of(offer.id)
-    told = None
-    if report is not None:
-        lines = report.refused[:REFUSED_LINES_SHOWN]
-        told = {
-            "added": words("pool.added", added=report.added),
-            "refused": [(number, words(f"pool.refused.{why}")) for number, why in lines],
-            "more": len(report.refused) - len(lines),
-        }
     return {
-        "action": f"/publisher/offers/{offer.id}/codes",
-        "codes": pool.codes, "given": pool.codes - pool.left, "left": pool.left,
-        "may_add": may(staff.role, "publish") and offer.status != "ended",
-        "report": told,
+        "place": f"/publisher/offers/{offer.id}/codes", "codes": pool.codes, "given": pool.given, "left": pool.left,
+        "low": pool.low and pool.codes > 0,
     }  # fmt: skip

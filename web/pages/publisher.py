@@ -16,6 +16,7 @@ from marketplace.offers.benefits import Kind
 from marketplace.offers.catalogue import publisher_offer, publisher_offers
 from marketplace.offers.eligibility import Eligibility
 from marketplace.offers.view import OfferView
+from marketplace.pools import low_pools
 from merchants.publishing import may, require
 from web.access import Staff
 from web.pages.forms import AnyRequest, typed
@@ -45,11 +46,13 @@ async def offers(request: AnyRequest, staff: NamedDependency[Staff]) -> Response
         publisher=staff.publisher, limit=50, cursor=request.query_params.get("cursor") or None
     )
     names = await payers(words)
+    low = await low_pools([offer.id for offer in found.items])
     shown = [
         {
             **offer_card(words, offer),
             "steps": _STEPS.get(offer.status, ()),
             "payer": payer_words(words, offer, names) if offer.funding.campaign else None,
+            "low": offer.id in low and offer.status != "ended",
         }
         for offer in found.items
     ]
