@@ -14,7 +14,7 @@ from marketplace.chart import CONSUMPTION, UNITS, budget, payable, stock, uses, 
 from marketplace.coupons import Token, new_code, new_token_key, token_at
 from marketplace.errors import ChutanError, NotFound, Refused, Unavailable
 from marketplace.ids import new_id
-from marketplace.offers.eligibility import Eligibility
+from marketplace.offers.eligibility import NOT_ELIGIBLE, Eligibility
 from marketplace.offers.lifecycle import LiveOffer, forget_terms, live_terms
 from marketplace.offers.terms import capture, face_value_fen
 from marketplace.pools import next_code
@@ -52,12 +52,9 @@ async def _redeem(
 ) -> dict[str, Any]:
     for _ in range(_TRIES):
         live = await live_terms(offer)
-        if live.terms.eligibility is not None:
-            reasons = await eligibility.reasons(resident=resident, expression=live.terms.eligibility)
-            if reasons:
-                raise Refused(reasons[0])
+        first_only = await _require_eligible(resident, live, eligibility)
         try:
-            return await _take(resident, live, key)
+            return await _take(resident, live, key, first_only=first_only)
         except Refused as refusal:
             if refusal.code == _TERMS_RACE:
                 forget_terms(offer)
@@ -69,13 +66,26 @@ async def _redeem(
     raise Unavailable(what="offer")
 
 
-async def _take(resident: UUID, live: LiveOffer, key: ledger.IdempotencyKey | None) -> dict[str, Any]:
+async def _require_eligible(resident: UUID, live: LiveOffer, eligibility: Eligibility) -> bool:
+    """Judge the offer's rule by the facts as they are now; answers whether it lets a first redemption pass only."""
+    rule = live.terms.eligibility
+    if rule is None:
+        return False
+    verdict = (await eligibility.verdicts(resident=resident, rules=[rule]))[rule]
+    if verdict.reasons:
+        raise Refused(verdict.reasons[0].code, reason_details=verdict.reasons)
+    return verdict.first_only
+
+
+async def _take(
+    resident: UUID, live: LiveOffer, key: ledger.IdempotencyKey | None, *, first_only: bool
+) -> dict[str, Any]:
     if live.terms.kind != "code":
-        return dict(await ledger.submit(_taken(resident, live, key, None)))
+        return dict(await ledger.submit(_taken(resident, live, key, None, first_only=first_only)))
     async with next_code(live.id) as pooled:
         if pooled is None:
             raise Refused("sold_out")
-        return dict(await ledger.submit(_taken(resident, live, key, pooled)))
+        return dict(await ledger.submit(_taken(resident, live, key, pooled, first_only=first_only)))
 
 
 _REDEMPTION: Final = ledger.Relation(
@@ -99,11 +109,22 @@ _GIVE_CODE: Final = """
     UPDATE pool_code c SET redemption = g.redemption
     FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS g (code, redemption, n)
     WHERE c.id = g.code AND c.redemption IS NULL RETURNING g.n"""
+# A resident's redemptions are judged one after the other, under the lock of the wallet: nobody is first twice. Those of
+# one batch are written together, and the earliest of them is the first.
+_NONE_YET: Final = """
+    SELECT g.n FROM unnest($1::uuid[]) WITH ORDINALITY AS g (resident, n)
+    WHERE NOT EXISTS (SELECT 1 FROM redemption r
+                      WHERE r.resident = g.resident AND r.status NOT IN ('cancelled', 'expired'))"""
+_NONE_BEFORE: Final = """
+    SELECT g.n FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS g (resident, redemption, n)
+    WHERE NOT EXISTS (SELECT 1 FROM redemption r WHERE r.resident = g.resident AND r.id < g.redemption
+                      AND r.status NOT IN ('cancelled', 'expired'))"""
 
 
 def _taken(
-    resident: UUID, live: LiveOffer, key: ledger.IdempotencyKey | None, pooled: tuple[UUID, str] | None
-) -> ledger.Group:
+    resident: UUID, live: LiveOffer, key: ledger.IdempotencyKey | None, pooled: tuple[UUID, str] | None, *,
+    first_only: bool = False,
+) -> ledger.Group:  # fmt: skip
     """Everything that taking the offer moves and writes; `pooled` is the code of a pool that it gives out."""
     now = clock.now()
     redemption, terms = new_id(), live.terms
@@ -136,9 +157,15 @@ def _taken(
     return ledger.Group(
         legs=holds_for(redemption, resident=resident, live=live, until=None if at_once else expires_at),
         at=now,
-        requires=[ledger.Step(_STILL_LIVE, (live.id, live.version), _TERMS_RACE)],
+        requires=[
+            ledger.Step(_STILL_LIVE, (live.id, live.version), _TERMS_RACE),
+            *([ledger.Step(_NONE_YET, (resident,), NOT_ELIGIBLE)] if first_only else ()),
+        ],
         inserts=inserts,
-        changes=[ledger.Step(_GIVE_CODE, (pooled[0], redemption), _POOL_RACE)] if pooled else (),
+        changes=[
+            *([ledger.Step(_NONE_BEFORE, (resident, redemption), NOT_ELIGIBLE)] if first_only else ()),
+            *([ledger.Step(_GIVE_CODE, (pooled[0], redemption), _POOL_RACE)] if pooled else ()),
+        ],
         key=key,
         answer=answer,
     )

@@ -10,18 +10,23 @@ from web.api.channels import confirm_link, submit_activities
 from web.api.identity import IdentityController
 from web.api.offers import OfferController, OperatorOfferController, PublisherOfferController
 from web.api.operators import OperatorController
+from web.api.programmes import MembershipController, ProgrammeController
 from web.api.registry import RegistryController
 from web.api.residents import MeController, RedemptionController
+from web.api.rules import RuleController
 from web.api.tills import TillController
 
 HANDLERS: Final[list[ControllerRouterHandler]] = [
     MeController,
     IdentityController,
     RedemptionController,
+    MembershipController,
     OfferController,
     PublisherOfferController,
+    RuleController,
     OperatorController,
     OperatorOfferController,
+    ProgrammeController,
     TillController,
     RegistryController,
     submit_activities,
