@@ -55,7 +55,7 @@ async def _person(resident: UUID, *, year: int) -> dict[str, object]:
     if row is None:
         return {}
     known = dict(row)
-    return {**known, "age_band": age_band_of(known.pop("birth_year"), year=year)}
+    return {"age_band": age_band_of(known.pop("birth_year"), year=year), **known}
 
 
 async def _saved(resident: UUID, *, since: datetime) -> dict[str, Any]:

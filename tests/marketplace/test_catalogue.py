@@ -157,6 +157,8 @@ async def test_what_stands_in_the_way_is_told_exactly():
     assert judged.reasons == [
         "sold_out", "limit_reached", "insufficient_reductions", "budget_exhausted", "not_eligible"
     ]  # fmt: skip
+    assert judged.reason_details[-1] == NO
+    assert [reason.code for reason in judged.reason_details] == judged.reasons
     assert (judged.status, judged.stock_left) == ("sold_out", 0)
     await lifecycle.pause(publisher=publisher, offer=offer.id, actor=ACTOR)
     paused = await catalogue.public_offer(offer.id, resident=await create_resident(), eligibility=Rules())

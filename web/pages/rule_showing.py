@@ -26,7 +26,11 @@ def rule_shown(
         "rows": [_row(words, n, row, programmes, errors) for n, row in enumerate(draft.rows)],
         "text": draft.text,
         "error": errors.get(FIELD, ""),
-        "facts": [(name, fact_name(words.language, name)) for name in FACTS],
+        "facts": [
+            (fact.name, fact_name(words.language, fact.name))
+            for fact in FACTS.values()
+            if fact.type != "list" or programmes
+        ],
         "table": [(name, words(f"rule.{name}")) for name in FACTS],
         "full": len(draft.rows) >= MAX_ROWS,
         "open": bool(draft.rows or draft.text or draft.errors or errors.get(FIELD)),
