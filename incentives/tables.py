@@ -21,3 +21,19 @@ class ActivityRecord(Table, tablename="activity_record"):
     outcome = Text(default=None)
     amount_g = BigInt(default=None)
     received_at = Timestamptz(default=None)
+
+
+class Programme(Table, tablename="programme"):
+    key = Text(primary_key=True, default=None)
+    name = Text(default=None)
+    kind = Text(default=None)
+    created_at = Timestamptz(default=None)
+
+
+class ProgrammeMember(Table, tablename="programme_member"):
+    id = UUID(primary_key=True, default=None)
+    programme = Text(default=None)
+    resident = UUID(default=None)
+    joined_at = Timestamptz(default=None)
+    ended_at = Timestamptz(null=True, default=None)
+    ended_by = Text(null=True, default=None)

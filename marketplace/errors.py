@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 
@@ -30,6 +31,26 @@ class FieldError(NamedTuple):
 
     field: str
     code: str
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What helps to word it."""
+        return {}
+
+
+class FieldFault(FieldError):
+    """A field error with facts that help to word it, such as the place in a text."""
+
+    def __new__(cls, field: str, code: str, **facts: Any) -> FieldFault:
+        made = super().__new__(cls, field, code)
+        made._facts = facts
+        return made
+
+    _facts: Mapping[str, Any]
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        return self._facts
 
 
 class Invalid(ChutanError):

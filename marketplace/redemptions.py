@@ -14,7 +14,7 @@ from marketplace.chart import CONSUMPTION, UNITS, budget, payable, stock, uses, 
 from marketplace.coupons import Token, new_code, new_token_key, token_at
 from marketplace.errors import ChutanError, NotFound, Refused, Unavailable
 from marketplace.ids import new_id
-from marketplace.offers.eligibility import Eligibility
+from marketplace.offers.eligibility import NOT_ELIGIBLE, Eligibility
 from marketplace.offers.lifecycle import LiveOffer, forget_terms, live_terms
 from marketplace.offers.terms import capture, face_value_fen
 from marketplace.pools.giving import NO_CODE, code_leg, code_steps, with_code
@@ -53,12 +53,9 @@ async def _redeem(
 ) -> dict[str, Any]:
     for _ in range(_TRIES):
         live = await live_terms(offer)
-        if live.terms.eligibility is not None:
-            reasons = await eligibility.reasons(resident=resident, expression=live.terms.eligibility)
-            if reasons:
-                raise Refused(reasons[0])
+        first_only = await _require_eligible(resident, live, eligibility)
         try:
-            return dict(await ledger.submit(_taken(resident, live, key)))
+            return dict(await ledger.submit(_taken(resident, live, key, first_only=first_only)))
         except Refused as refusal:
             if refusal.code == _TERMS_RACE:
                 forget_terms(offer)
@@ -70,6 +67,17 @@ async def _redeem(
             if clash.constraint_name != "coupon_code_key":
                 raise
     raise Unavailable(what="offer")
+
+
+async def _require_eligible(resident: UUID, live: LiveOffer, eligibility: Eligibility) -> bool:
+    """Judge the offer's rule by the facts as they are now; answers whether it lets a first redemption pass only."""
+    rule = live.terms.eligibility
+    if rule is None:
+        return False
+    verdict = (await eligibility.verdicts(resident=resident, rules=[rule]))[rule]
+    if verdict.reasons:
+        raise Refused(verdict.reasons[0].code, reason_details=verdict.reasons)
+    return verdict.first_only
 
 
 _REDEMPTION: Final = ledger.Relation(
@@ -89,9 +97,21 @@ _STILL_LIVE: Final = """
     JOIN offer o ON o.id = g.offer AND o.status IN ('approved', 'live')
     JOIN offer_version v ON v.id = g.version AND v.offer = o.id AND v.number = o.version
     JOIN publisher p ON p.id = o.publisher AND p.status = 'active'"""
+# A resident's redemptions are judged one after the other, under the lock of the wallet: nobody is first twice. Those of
+# one batch are written together, and the earliest of them is the first.
+_NONE_YET: Final = """
+    SELECT g.n FROM unnest($1::uuid[]) WITH ORDINALITY AS g (resident, n)
+    WHERE NOT EXISTS (SELECT 1 FROM redemption r
+                      WHERE r.resident = g.resident AND r.status NOT IN ('cancelled', 'expired'))"""
+_NONE_BEFORE: Final = """
+    SELECT g.n FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS g (resident, redemption, n)
+    WHERE NOT EXISTS (SELECT 1 FROM redemption r WHERE r.resident = g.resident AND r.id < g.redemption
+                      AND r.status NOT IN ('cancelled', 'expired'))"""
 
 
-def _taken(resident: UUID, live: LiveOffer, key: ledger.IdempotencyKey | None) -> ledger.Group:
+def _taken(
+    resident: UUID, live: LiveOffer, key: ledger.IdempotencyKey | None, *, first_only: bool = False
+) -> ledger.Group:
     """Everything that taking the offer moves and writes. The code of a pool is no part of the answer that is stored."""
     now = clock.now()
     redemption, terms = new_id(), live.terms
@@ -124,9 +144,15 @@ def _taken(resident: UUID, live: LiveOffer, key: ledger.IdempotencyKey | None) -
     return ledger.Group(
         legs=holds_for(redemption, resident=resident, live=live, until=None if at_once else expires_at),
         at=now,
-        requires=[ledger.Step(_STILL_LIVE, (live.id, live.version), _TERMS_RACE)],
+        requires=[
+            ledger.Step(_STILL_LIVE, (live.id, live.version), _TERMS_RACE),
+            *([ledger.Step(_NONE_YET, (resident,), NOT_ELIGIBLE)] if first_only else ()),
+        ],
         inserts=inserts,
-        changes=code_steps(redemption, live.id, at=now) if terms.kind == "code" else (),
+        changes=[
+            *([ledger.Step(_NONE_BEFORE, (resident, redemption), NOT_ELIGIBLE)] if first_only else ()),
+            *(code_steps(redemption, live.id, at=now) if terms.kind == "code" else ()),
+        ],
         key=key,
         answer=answer,
     )

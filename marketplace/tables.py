@@ -66,6 +66,7 @@ class Resident(Table, tablename="resident"):
     last_sign_in_at = Timestamptz(null=True, default=None)
     woken_at = Timestamptz(null=True, default=None)
     closed_at = Timestamptz(null=True, default=None)
+    birth_year = SmallInt(null=True, default=None)
 
 
 class IdentityEvent(Table, tablename="identity_event"):

@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 from marketplace.errors import ChutanError, FieldError, Invalid, NotFound, Unavailable
 from web.incoming import field_error, for_machines, request_id
 from web.locale import Language, preferred_language, text
+from web.reasons import worded_reasons
 
 _log = structlog.get_logger("web")
 
@@ -203,6 +204,8 @@ def _words(problem: Problem, language: Language, request: str) -> ProblemText:
 def document(problem: Problem, words: ProblemText, language: Language) -> dict[str, Any]:
     """The problem document."""
     shown = {name: value for name, value in problem.facts.items() if name not in _PRIVATE_FACTS}
+    if "reason_details" in shown:
+        shown["reason_details"] = worded_reasons(language, shown["reason_details"])
     return {
         **shown,
         "type": f"/problems/{problem.code}",
@@ -213,11 +216,12 @@ def document(problem: Problem, words: ProblemText, language: Language) -> dict[s
         "request_id": words.request_id,
         "errors": [
             {
-                "field": name,
-                "code": code,
-                "detail": text(language, f"field.{code}") or text(language, "field.other"),
+                **error.facts,
+                "field": error.field,
+                "code": error.code,
+                "detail": text(language, f"field.{error.code}", error.facts) or text(language, "field.other"),
             }
-            for name, code in problem.errors
+            for error in problem.errors
         ],
     }
 

@@ -24,6 +24,7 @@ COUNTED = frozenset({"trip", "step", "order", "use", "bill"})
 
 DAY_SECONDS = 86_400
 Shape = Literal["ride", "quantity"]
+Domain = Literal["mobility", "energy", "recycling", "consumption"]
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 Words = Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -76,6 +77,7 @@ class Methodology(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     key: Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9-]{1,39}$")]
     version: Positive
     behaviour: Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z_]*$")]
+    domain: Domain
     city: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{6}$")]
     effective_from: date
     record: Shape

@@ -73,8 +73,8 @@ async def verify(
             if account.person is None:
                 now = clock.now()
                 await db.execute(
-                    "UPDATE resident SET person_hash = $2, name = $3, verified_at = $4 WHERE id = $1",
-                    resident, found.person, found.name, now,
+                    "UPDATE resident SET person_hash = $2, name = $3, verified_at = $4, birth_year = $5 WHERE id = $1",
+                    resident, found.person, found.name, now, found.birth_year,
                 )  # fmt: skip
                 await _trail(resident, "verified", at=now)
     except asyncpg.UniqueViolationError as clash:
@@ -189,9 +189,9 @@ async def _given(resident: UUID, phone: str | None, found: Identified) -> _Outco
     made = new_id()
     await db.execute(
         """INSERT INTO resident
-           (id, phone, person_hash, name, registry_account, created_at, verified_at, last_sign_in_at)
-           VALUES ($1, $2, $3, $4, $5, $6, $6, $6)""",
-        made, account.phone, found.person, found.name, uuid4(), now,
+           (id, phone, person_hash, name, registry_account, created_at, verified_at, last_sign_in_at, birth_year)
+           VALUES ($1, $2, $3, $4, $5, $6, $6, $6, $7)""",
+        made, account.phone, found.person, found.name, uuid4(), now, found.birth_year,
     )  # fmt: skip
     await _trail(made, "verified", at=now)
     return _Outcome(made, (account.id,))

@@ -1,6 +1,7 @@
 """Who somebody is by law: the check of a name against a resident identity number, and what is kept of the number.
 
-A number is never kept, only a hash of it under this installation's own key, which tells persons apart and nothing else.
+A number is never kept, only a hash of it under this installation's own key, which tells persons apart and nothing else,
+and the year of birth, for offers that are meant for an age.
 """
 
 from __future__ import annotations
@@ -90,10 +91,11 @@ class Claim(NamedTuple):
 
 
 class Identified(NamedTuple):
-    """A person whose name and number were found to belong together."""
+    """A person whose name and number were found to belong together. Of the birth date only the year is told on."""
 
     person: str
     name: str
+    birth_year: int
 
 
 def claim(name: str, id_number: str) -> Claim:
@@ -143,7 +145,7 @@ async def identified(
     if not await real_names.check.check(claimed.name, claimed.id_number):
         raise Refused("identity_mismatch")
     person = hmac.digest(real_names.key.encode(), f"person:{claimed.id_number}".encode(), hashlib.sha256)
-    return Identified(person.hex(), claimed.name)
+    return Identified(person.hex(), claimed.name, int(claimed.id_number[6:10]))
 
 
 async def is_the_key(key: str) -> bool:

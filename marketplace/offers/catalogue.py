@@ -15,7 +15,7 @@ from marketplace import chart, clock, db, ledger
 from marketplace.errors import FieldError, Invalid, NotFound
 from marketplace.offers import view
 from marketplace.offers.benefits import KINDS
-from marketplace.offers.eligibility import Eligibility, NoRules
+from marketplace.offers.eligibility import Eligibility, NoRules, Reason
 from marketplace.offers.state import PUBLIC
 from marketplace.offers.terms import face_value_fen
 from marketplace.offers.view import OfferView, Record
@@ -118,18 +118,21 @@ async def _judged(
     left = {offer.id: offer.stock_left for offer in shown}
     reasons = await judge(records, left=left, resident=resident, eligibility=eligibility)
     return [
-        msgspec.structs.replace(offer, eligible=not reasons[offer.id], reasons=reasons[offer.id])
+        msgspec.structs.replace(
+            offer, eligible=not reasons[offer.id], reason_details=reasons[offer.id],
+            reasons=list(dict.fromkeys(reason.code for reason in reasons[offer.id])),
+        )
         for offer in shown
-    ]
+    ]  # fmt: skip
 
 
 async def judge(
     records: Sequence[Record], *, left: Mapping[UUID, int | None], resident: UUID,
     eligibility: Eligibility | None = None,
-) -> dict[UUID, list[str]]:  # fmt: skip
-    """Why `resident` could not redeem each of `records` now, as the codes that a redemption would be refused with.
+) -> dict[UUID, list[Reason]]:  # fmt: skip
+    """Why `resident` could not redeem each of `records` now, by the codes that a redemption would be refused with.
 
-    `left` is each offer's stock. Shape: offer id → codes, empty where nothing stands in the way. Holds count as used,
+    `left` is each offer's stock. Shape: offer id → reasons, empty where nothing stands in the way. Holds count as used,
     as they do in a redemption.
     """
     accounts = [chart.wallet(resident).id]
@@ -138,14 +141,13 @@ async def judge(
         if r.terms.funding.campaign is not None:
             accounts.append(chart.budget(r.terms.funding.campaign).id)
     balances = await ledger.balances(accounts)
-    rules = eligibility or NoRules()
-    verdicts = {
-        rule: await rules.reasons(resident=resident, expression=rule)
-        for rule in {r.terms.eligibility for r in records if r.terms.eligibility is not None}
-    }
+    rules = {r.terms.eligibility for r in records if r.terms.eligibility is not None}
+    verdicts = await (eligibility or NoRules()).verdicts(resident=resident, rules=rules) if rules else {}
     return {
-        r.id: _reasons(r, resident=resident, balances=balances, left=left[r.id])
-        + verdicts.get(r.terms.eligibility or "", [])
+        r.id: [
+            Reason(code=code) for code in _reasons(r, resident=resident, balances=balances, left=left[r.id])
+        ]
+        + (verdicts[r.terms.eligibility].reasons if r.terms.eligibility is not None else [])
         for r in records
     }
 

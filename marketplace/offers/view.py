@@ -13,6 +13,7 @@ from msgspec import UNSET, UnsetType
 
 from marketplace import chart, clock, db, ledger
 from marketplace.offers.benefits import Kind, benefit_shown
+from marketplace.offers.eligibility import Reason
 from marketplace.offers.state import Shown, Status, shown_status
 from marketplace.offers.terms import Capture, Conditions, Funding, Terms, capture, face_value_fen, terms_from
 from marketplace.pools import free_codes
@@ -61,7 +62,11 @@ class StoreView(msgspec.Struct, frozen=True):
 
 
 class OfferView(msgspec.Struct, frozen=True, kw_only=True):
-    """An offer. `eligible` and `reasons` are there when it was judged for a resident, `reason` when it was rejected."""
+    """An offer. `eligible` and `reasons` are there when it was judged for a resident, `reason` when it was rejected.
+
+    `reasons` are the codes that a redemption would be refused with; `reason_details` say more about each: of a rule,
+    every condition that is not met.
+    """
 
     id: UUID
     publisher: PublisherView
@@ -89,6 +94,7 @@ class OfferView(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | UnsetType = UNSET
     eligible: bool | UnsetType = UNSET
     reasons: list[str] | UnsetType = UNSET
+    reason_details: list[Reason] | UnsetType = UNSET
 
 
 def record(row: db.Row) -> Record:

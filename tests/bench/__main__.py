@@ -14,13 +14,13 @@ from typing import Any
 
 import psutil
 
-from tests.bench import books, catalogue, comparators, growth, intake, redeeming, report, world
+from tests.bench import books, catalogue, comparators, growth, intake, qualifying, redeeming, report, world
 from tests.bench.cluster import Cluster, cluster
 from tests.bench.redeeming import Bench
 from tests.bench.running import ROOT, run
 
-OURS, PEER, FLOOR, MALL, INTAKE, GROWING = (
-    f"bench_{name}" for name in ("ours", "peer", "floor", "mall", "intake", "growing")
+OURS, PEER, FLOOR, MALL, INTAKE, GROWING, RULES = (
+    f"bench_{name}" for name in ("ours", "peer", "floor", "mall", "intake", "growing", "rules")
 )
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 
@@ -53,6 +53,7 @@ async def measured(bench: Bench, given: argparse.Namespace) -> dict[str, Any]:
     figures |= await books.measure(bench, made, OURS, donations=given.donations, transfers=given.transfers)
     figures["catalogue"] = await catalogue.measure(bench, MALL)
     figures["intake"] = await intake.measure(bench, INTAKE)
+    figures["qualification"] = await qualifying.measure(bench, RULES)
     return figures
 
 
@@ -103,7 +104,7 @@ async def main() -> None:
                 on = await machine(postgres, given)
                 figures = {"growth": figures.get("growth"), "machine": on} | await measured(bench, given)
         finally:
-            for database in (OURS, PEER, FLOOR, MALL, INTAKE, GROWING):
+            for database in (OURS, PEER, FLOOR, MALL, INTAKE, GROWING, RULES):
                 await postgres.drop(database)
     latest.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n")
     if given.grow:

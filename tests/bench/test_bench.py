@@ -14,7 +14,7 @@ import uvicorn
 import app
 from marketplace import db, ledger
 from marketplace.settings import Settings
-from tests.bench import intake, load, redeeming, report, world
+from tests.bench import intake, load, qualifying, redeeming, report, world
 from tests.bench.running import HOST
 from tests.bench.world import World
 
@@ -84,6 +84,15 @@ def test_rides_of_one_rider_never_overlap() -> None:
     assert len({(ride["rider_id"], ride["started_at"][:10]) for ride in rides}) == len(rides)
 
 
+async def test_every_rule_is_judged_in_every_round(database: str) -> None:
+    resident, records = await qualifying.make(offers=10, done=3)
+
+    figures = await qualifying.qualified(resident, records, rounds=2)
+
+    assert figures["offers"] == 10
+    assert 0 < figures["eligible"] < 10
+
+
 # ---------------------------------------------------------------- the report
 def a_load(per_second: float) -> dict[str, float]:
     return {"per_second": per_second, "p50_ms": 5.0, "p99_ms": 41.0, "max_ms": 60.0, "server_us": 300.0,
@@ -108,6 +117,7 @@ def a_run() -> dict[str, Any]:
         "serve": {"start_seconds": 2.5, "memory_mb": 150.0},
         "catalogue": {"signed_out": page, "signed_in": page},
         "intake": {"import_per_second": 9_000.0, "api_per_second": 12_000.0, "call_p50_ms": 90.0},
+        "qualification": {"offers": 1_000, "first_ms": 200.0, "ms": 9.0, "p99_ms": 15.0, "judged_ms": 19.0},
         "settlement": {"records": 30_000, "seconds": 4.0, "per_second": 7_500.0},
         "audit": {"transfers": 1_000_000, "seconds": 20.0, "memory_mb": 90.0, "seconds_per_million": 20.0,
                   "ended": True},

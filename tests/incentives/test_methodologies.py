@@ -16,6 +16,7 @@ FILE = """
 key = "{key}"
 version = {version}
 behaviour = "bike"
+domain = "mobility"
 city = "420100"
 effective_from = {effective_from}
 record = "{record}"

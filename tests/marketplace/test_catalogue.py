@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from marketplace import chart, clock, db, ledger
 from marketplace.errors import FieldError, Invalid, NotFound
 from marketplace.ids import new_id
 from marketplace.offers import catalogue, lifecycle
+from marketplace.offers.eligibility import Reason, Verdict
 from marketplace.offers.terms import Change, Conditions
 from marketplace.publishers import (
     campaigns,
@@ -47,11 +49,14 @@ async def sell(offer: UUID, resident: UUID, units: int = 1) -> None:
         )
 
 
+NO = Reason(code="not_eligible", why="condition_not_met", facts={"condition": "false"})
+
+
 class Rules:
     """Every rule can be judged; `false` keeps everybody out."""
 
-    async def reasons(self, *, resident: UUID, expression: str) -> list[str]:
-        return ["not_eligible"] if expression == "false" else []
+    async def verdicts(self, *, resident: UUID, rules: Collection[str]) -> dict[str, Verdict]:
+        return {rule: Verdict([NO] if rule == "false" else []) for rule in rules}
 
     def check(self, expression: str) -> list[FieldError]:
         return []
@@ -152,6 +157,8 @@ async def test_what_stands_in_the_way_is_told_exactly():
     assert judged.reasons == [
         "sold_out", "limit_reached", "insufficient_reductions", "budget_exhausted", "not_eligible"
     ]  # fmt: skip
+    assert judged.reason_details[-1] == NO
+    assert [reason.code for reason in judged.reason_details] == judged.reasons
     assert (judged.status, judged.stock_left) == ("sold_out", 0)
     await lifecycle.pause(publisher=publisher, offer=offer.id, actor=ACTOR)
     paused = await catalogue.public_offer(offer.id, resident=await create_resident(), eligibility=Rules())

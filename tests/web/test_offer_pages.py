@@ -121,7 +121,8 @@ async def test_what_a_form_does_not_ask_for_stays_as_it_was(owner):
         ("rate_perk", {"benefit__voucher_fen": "10"}, ["perk"]),
         ("rate_perk", {"benefit__off_bp": ""}, ["perk"]),
         ("rate_perk", {"benefit__term_months": "361"}, ["benefit.term_months"]),
-        ("donation", {"benefit__cause": "", "eligibility": "x" * 2_001}, ["benefit.cause", "eligibility"]),
+        ("donation", {"benefit__cause": "", "eligibility": "x" * 2_001, "rule_mode": "text"},
+         ["benefit.cause", "eligibility"]),
     ],
 )  # fmt: skip
 async def test_every_error_stands_at_its_field(owner, kind, typed, fields):
@@ -133,15 +134,20 @@ async def test_every_error_stands_at_its_field(owner, kind, typed, fields):
 
 
 async def test_a_rule_that_is_none_is_refused_at_its_field_when_the_offer_is_submitted(owner):
-    page = await write(owner, "donation", status=400, then="submit", eligibility="true")
+    page = await write(owner, "donation", status=400, then="submit", eligibility="true", rule_mode="text")
     assert 'id="eligibility-note"' in page
     assert '<details class="more-fields" open' in page
 
 
 def test_every_fact_of_a_rule_has_words():
     for language in LANGUAGES:
-        for root, names in FACTS.items():
-            assert all(text(language, f"page.rule.{root}.{name}") for name in names)
+        for fact in FACTS.values():
+            keys = (
+                f"page.rule.{fact.name}",
+                f"page.rule_name.{fact.name}",
+                f"page.rule_source.{fact.source}",
+            )
+            assert all(text(language, key) for key in keys), fact.name
 
 
 @pytest.mark.parametrize(

@@ -11,20 +11,25 @@ from web.api.identity import IdentityController
 from web.api.offers import OfferController, OperatorOfferController, PublisherOfferController
 from web.api.operators import OperatorController
 from web.api.pools import PoolController, UploadController
+from web.api.programmes import MembershipController, ProgrammeController
 from web.api.registry import RegistryController
 from web.api.residents import MeController, RedemptionController
+from web.api.rules import RuleController
 from web.api.tills import TillController
 
 HANDLERS: Final[list[ControllerRouterHandler]] = [
     MeController,
     IdentityController,
     RedemptionController,
+    MembershipController,
     OfferController,
     PublisherOfferController,
     PoolController,
     UploadController,
+    RuleController,
     OperatorController,
     OperatorOfferController,
+    ProgrammeController,
     TillController,
     RegistryController,
     submit_activities,

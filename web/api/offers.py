@@ -17,9 +17,11 @@ from marketplace.offers.terms import Change, change_from
 from marketplace.offers.view import OfferView
 from marketplace.pools import PoolReport, add_codes
 from merchants import publishing
-from web.access import Operator, Resident, Staff
+from web.access import AnyRequest, Operator, Resident, Staff
 from web.described import takes
+from web.locale import Language, preferred_language
 from web.paging import Cursor, Limit
+from web.reasons import with_words
 
 
 class Rejection(msgspec.Struct, forbid_unknown_fields=True):
@@ -39,6 +41,7 @@ class OfferController(Controller):
     @get()
     async def live(
         self,
+        request: AnyRequest,
         visitor: NamedDependency[Resident | None],
         eligibility: NamedDependency[Eligibility],
         city: FromQuery[str | None] = None,
@@ -50,22 +53,25 @@ class OfferController(Controller):
         cursor: Cursor = None,
     ) -> OfferPage:
         """Live offers, newest first."""
-        return await catalogue.live_offers(
+        found = await catalogue.live_offers(
             city=city, kind=kind, publisher=publisher, q=q, limit=limit, cursor=cursor, affordable=affordable,
             resident=visitor.id if visitor else None, eligibility=eligibility,
         )  # fmt: skip
+        return OfferPage([with_words(_language(request), offer) for offer in found.items], found.next_cursor)
 
     @get("/{offer_id:uuid}")
     async def one(
         self,
+        request: AnyRequest,
         offer_id: FromPath[UUID],
         visitor: NamedDependency[Resident | None],
         eligibility: NamedDependency[Eligibility],
     ) -> OfferView:
         """One offer."""
-        return await catalogue.public_offer(
+        found = await catalogue.public_offer(
             offer_id, resident=visitor.id if visitor else None, eligibility=eligibility
         )
+        return with_words(_language(request), found)
 
 
 class PublisherOfferController(Controller):
@@ -167,6 +173,10 @@ class OperatorOfferController(Controller):
     ) -> OfferView:
         """Send an offer back, with a reason."""
         return await lifecycle.reject(offer=offer_id, reason=data.reason, actor=f"operator:{operator.id}")
+
+
+def _language(request: AnyRequest) -> Language:
+    return preferred_language(request.headers.get("accept-language"))
 
 
 def _actor(staff: Staff) -> str:

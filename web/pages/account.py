@@ -22,12 +22,13 @@ from marketplace.identity.stores import EphemeralStore
 from marketplace.identity.tokens import Session
 from web.access import Resident
 from web.pages.forms import AnyRequest, Typed, is_secure, typed
+from web.pages.memberships import memberships_shown
 from web.pages.real_name import form_values, status_after
 from web.pages.rendering import back, page, when, words_of
 from web.sessions import session_cookie
 
 LINK_COOKIE: Final = "chutan_link"
-_DONE: Final = ("verified", "recovered", "disowned", "unlinked")
+_DONE: Final = ("verified", "recovered", "disowned", "unlinked", "left")
 _Settling = Callable[..., Awaitable[tuple[Session, Person]]]
 
 
@@ -157,7 +158,7 @@ async def _account(
             {"id": str(link.id), "channel": link.channel_name, "linked_at": when(link.linked_at)}
             for link in await mandates.mandates_of(resident)
         ],
-        channels=channels,
+        channels=channels, memberships=await memberships_shown(words, resident),
         waiting=await _waiting(request, resident, store, {channel.key: channel.name for channel in channels}),
         **values,
     )  # fmt: skip

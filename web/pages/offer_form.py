@@ -16,6 +16,7 @@ from marketplace.offers.terms import Change, Terms, capture, change_from
 from marketplace.offers.view import OfferView
 from marketplace.offers.windows import end_from, start_from
 from web.pages.forms import Typed, as_hundredths, hundredths, rate_bp, whole
+from web.pages.rule_form import draft_of, rule_text, typed_draft
 
 
 class BenefitField(NamedTuple):
@@ -44,7 +45,7 @@ BENEFIT: Final[dict[Kind, tuple[BenefitField, ...]]] = {
     "donation": (BenefitField("cause", "text"), BenefitField("value_fen", "yuan")),
 }
 _READ: Final = {"yuan": hundredths, "rate": rate_bp, "whole": whole}
-_TEXTS: Final = ("title", "summary", "terms", "starts_at", "ends_at", "eligibility")
+_TEXTS: Final = ("title", "summary", "terms", "starts_at", "ends_at")
 _INSTANTS: Final = {"starts_at": start_from, "ends_at": end_from}
 _AT_TILL: Final = ("conditions.min_bill_fen", "hours_from", "hours_to")
 
@@ -74,6 +75,7 @@ def change_of(form: Typed, *, kind: Kind) -> Change:
     if at_till(kind):
         given["conditions"] = _conditions(form, errors)
         given["stores"] = form.all("stores") or None
+    given["eligibility"] = _try(errors, rule_text, form)
     if "funding" in form:
         given["funding"] = {"campaign": form["funding"]} if form["funding"] else None
     for name, value in given.items():
@@ -150,7 +152,7 @@ def fields_of(offer: OfferView) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "title": offer.title or "", "summary": offer.summary, "terms": offer.terms,
         "starts_at": _start(offer.starts_at), "ends_at": _end(offer.ends_at),
-        "eligibility": offer.eligibility or "",
+        "rule": draft_of(offer.eligibility),
         "funding": str(offer.funding.campaign or ""),
         "weekdays": [str(day) for day in offer.conditions.weekdays],
         "stores": [str(store.id) for store in offer.stores],
@@ -177,13 +179,14 @@ def empty_fields(kind: Kind) -> dict[str, Any]:
     benefit = (f"benefit.{part.name}" for part in BENEFIT[kind])
     names = (*_TEXTS, *_wholes(kind), *(_AT_TILL if at_till(kind) else ()), *benefit, "funding")
     valid = {"coupon_valid_days": "30"} if keeps(kind) else {}
-    return {**dict.fromkeys(names, ""), **valid, "weekdays": [], "stores": []}
+    return {**dict.fromkeys(names, ""), **valid, "weekdays": [], "stores": [], "rule": draft_of(None)}
 
 
 def typed_fields(form: Typed, *, kind: Kind) -> dict[str, Any]:
     """The fields as they were typed."""
     fields = {name: form[name] for name in empty_fields(kind)}
-    return {**fields, "weekdays": form.all("weekdays"), "stores": form.all("stores")}
+    typed = {"weekdays": form.all("weekdays"), "stores": form.all("stores"), "rule": typed_draft(form)}
+    return {**fields, **typed}
 
 
 def editable(offer: OfferView) -> bool:

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from litestar import Response
 
-from incentives.rules import FACTS
+from incentives.programmes import programme_names
+from incentives.rules import FIELD
 from marketplace.errors import Invalid
 from marketplace.offers.benefits import Kind
 from marketplace.offers.view import OfferView
@@ -18,6 +19,7 @@ from web.access import Staff
 from web.pages.forms import AnyRequest
 from web.pages.offer_form import BENEFIT, BenefitField, at_fields, at_till, editable, fields_of, keeps
 from web.pages.rendering import Words, page, words_of
+from web.pages.rule_showing import rule_shown
 from web.pages.showing import offer_details, payers
 
 EDITABLE: Final = frozenset({"draft", "rejected", "approved", "live", "sold_out", "paused"})
@@ -46,7 +48,10 @@ async def form_page(
     """The form with `fields`, and every error at its field."""
     words = words_of(request)
     errors = words.errors(at_fields(wrong.errors, kind=kind)) if wrong else {}
-    shown = {*fields, "perk", "codes"}
+    rule = rule_shown(
+        words, fields["rule"], programmes=await programme_names(), wrong=wrong.errors if wrong else ()
+    )
+    shown = {*fields, "perk", "codes", FIELD, *(row["at"] for row in rule["rows"])}
     approved = offer is not None and offer.status not in SUBMITTABLE
     names = await payers(words)
     campaign = str(offer.funding.campaign or "") if offer else ""
@@ -60,7 +65,7 @@ async def form_page(
         own_stores=await stores(publisher=staff.publisher) if at_till(kind) else [],
         campaigns=[] if approved else [(str(one.id), one.name) for one in await campaigns()],
         payer=names.get(campaign, words("form.own_funds")) if approved else None,
-        facts=[(f"{root}.{name}", words(f"rule.{root}.{name}")) for root in FACTS for name in sorted(FACTS[root])],
+        rule=rule,
         action=f"/publisher/offers/{offer.id}" if offer else "/publisher/offers/new",
         can_submit=(offer is None and kind != "code") or (offer is not None and not approved),
         reason=offer.reason if offer and isinstance(offer.reason, str) else None,

@@ -87,6 +87,8 @@ async def create(
     kind = known_kind(form["kind"])
     if kind is None:
         raise NotFound
+    if form["rule_do"]:
+        return await form_page(request, kind, typed_fields(form, kind=kind), staff=staff)
     try:
         draft = await lifecycle.create_draft(
             publisher=staff.publisher, change=change_of(form, kind=kind), actor=f"staff:{staff.id}"
@@ -120,6 +122,10 @@ async def edit(
     offer = await publisher_offer(publisher=staff.publisher, offer=offer_id)
     if not editable(offer):
         raise NotFound
+    if form["rule_do"]:
+        return await form_page(
+            request, offer.kind, typed_fields(form, kind=offer.kind), staff=staff, offer=offer
+        )
     try:
         after = await lifecycle.edit(
             publisher=staff.publisher, offer=offer_id, change=change_of(form, kind=offer.kind),

@@ -97,7 +97,7 @@ class Words:
     def errors(self, errors: Sequence[FieldError]) -> dict[str, str]:
         """What is wrong with each field."""
         return {
-            error.field: text(self.language, f"field.{error.code}")
+            error.field: text(self.language, f"field.{error.code}", error.facts)
             or text(self.language, "field.other")
             or error.code
             for error in errors

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from marketplace.offers.eligibility import Reason
 from marketplace.offers.view import OfferView
 from marketplace.offers.windows import Conditions
 from marketplace.publishers import campaigns
 from web.pages.rendering import Words, when, when_it_ends
+from web.reasons import sentence
 
 
 def benefit_words(words: Words, kind: str, benefit: dict[str, Any] | None) -> str:
@@ -54,6 +56,7 @@ def offer_card(words: Words, offer: OfferView) -> dict[str, Any]:
         else words("offer.left", left=offer.stock_left),
         "status": offer.status,
         "status_words": words(f"status.{offer.status}"),
+        "rule_says": [sentence(words.language, reason) for reason in _reasons(offer) if reason.why][:1],
     }
 
 
@@ -69,9 +72,6 @@ def offer_details(
     words: Words, offer: OfferView, *, payers: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """An offer with all that somebody who takes it should know beforehand; `payers` tell a campaign's name."""
-    reasons = (
-        [words.problem(code) or code for code in offer.reasons] if isinstance(offer.reasons, list) else []
-    )
     return {
         **offer_card(words, offer),
         "terms": offer.terms,
@@ -79,9 +79,18 @@ def offer_details(
         "facts": list(_facts(words, offer, payers or {})),
         "stores": [{"name": store.name, "address": store.address} for store in offer.stores],
         "at_once": offer.capture == "on_redemption",
-        "reasons": reasons,
+        "reasons": why_not(words, offer),
         "reason": offer.reason if isinstance(offer.reason, str) else None,
     }
+
+
+def why_not(words: Words, offer: OfferView) -> list[str]:
+    """Why the resident who looks cannot have it, a sentence each; empty where nothing was judged or is in the way."""
+    return [sentence(words.language, reason) for reason in _reasons(offer)]
+
+
+def _reasons(offer: OfferView) -> list[Reason]:
+    return offer.reason_details if isinstance(offer.reason_details, list) else []
 
 
 def _facts(words: Words, offer: OfferView, payers: Mapping[str, str]) -> list[tuple[str, str]]:
