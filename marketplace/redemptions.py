@@ -10,13 +10,14 @@ from uuid import UUID
 import asyncpg
 
 from marketplace import clock, db, ledger
-from marketplace.chart import CONSUMPTION, UNITS, budget, payable, stock, uses, wallet
+from marketplace.chart import CONSUMPTION, budget, payable, wallet
 from marketplace.coupons import Token, new_code, new_token_key, token_at
 from marketplace.errors import ChutanError, NotFound, Refused, Unavailable
 from marketplace.ids import new_id
 from marketplace.offers.eligibility import Eligibility
 from marketplace.offers.lifecycle import LiveOffer, forget_terms, live_terms
-from marketplace.offers.terms import capture, face_value_fen
+from marketplace.offers.limits import counters, resets_at
+from marketplace.offers.terms import capture, face_value_fen, open_at
 from marketplace.pools import next_code
 
 REVERSAL_WINDOW: Final = timedelta(minutes=15)
@@ -31,7 +32,8 @@ async def redeem(
     """Take one of `offer` for `resident`: its price is held until it is verified, or captured where the offer says so.
 
     Answers the redemption as the API shows it; the same `key` answers the same. Raises Refused (`sold_out`,
-    `limit_reached`, `insufficient_reductions`, `budget_exhausted`, `not_eligible`, ...): nothing is held then.
+    `limit_reached`, `insufficient_reductions`, `budget_exhausted`, `not_eligible`, ...): nothing is held then. Where
+    time alone helps, the refusal says until when (`resets_at`).
     """
     try:
         return await _redeem(resident, offer, key, eligibility)
@@ -52,6 +54,8 @@ async def _redeem(
 ) -> dict[str, Any]:
     for _ in range(_TRIES):
         live = await live_terms(offer)
+        if not open_at(live.terms.redeem_windows, clock.now()):
+            raise _until(live, Refused("outside_redeem_hours"))
         if live.terms.eligibility is not None:
             reasons = await eligibility.reasons(resident=resident, expression=live.terms.eligibility)
             if reasons:
@@ -62,11 +66,16 @@ async def _redeem(
             if refusal.code == _TERMS_RACE:
                 forget_terms(offer)
             elif refusal.code != _POOL_RACE:
-                raise
+                raise _until(live, refusal) from refusal
         except asyncpg.UniqueViolationError as clash:
             if clash.constraint_name != "coupon_code_key":
                 raise
     raise Unavailable(what="offer")
+
+
+def _until(live: LiveOffer, refusal: Refused) -> Refused:
+    resets = resets_at(refusal.code, live.terms, at=clock.now())
+    return Refused(refusal.code, **refusal.facts | ({"resets_at": resets} if resets else {}))
 
 
 async def _take(resident: UUID, live: LiveOffer, key: ledger.IdempotencyKey | None) -> dict[str, Any]:
@@ -91,8 +100,8 @@ _CONSUMPTION: Final = ledger.Relation(
     rank=2,
 )
 _STILL_LIVE: Final = """
-    SELECT g.n FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS g (offer, version, n)
-    JOIN offer o ON o.id = g.offer AND o.status IN ('approved', 'live')
+    SELECT g.n FROM unnest($1::uuid[], $2::uuid[], $3::int[]) WITH ORDINALITY AS g (offer, version, limits, n)
+    JOIN offer o ON o.id = g.offer AND o.status IN ('approved', 'live') AND o.limits_revision = g.limits
     JOIN offer_version v ON v.id = g.version AND v.offer = o.id AND v.number = o.version
     JOIN publisher p ON p.id = o.publisher AND p.status = 'active'"""
 _GIVE_CODE: Final = """
@@ -134,9 +143,11 @@ def _taken(
         "payment": None,
     }
     return ledger.Group(
-        legs=holds_for(redemption, resident=resident, live=live, until=None if at_once else expires_at),
+        legs=holds_for(
+            redemption, resident=resident, live=live, at=now, until=None if at_once else expires_at
+        ),
         at=now,
-        requires=[ledger.Step(_STILL_LIVE, (live.id, live.version), _TERMS_RACE)],
+        requires=[ledger.Step(_STILL_LIVE, (live.id, live.version, live.limits_revision), _TERMS_RACE)],
         inserts=inserts,
         changes=[ledger.Step(_GIVE_CODE, (pooled[0], redemption), _POOL_RACE)] if pooled else (),
         key=key,
@@ -145,22 +156,21 @@ def _taken(
 
 
 def holds_for(
-    redemption: UUID, *, resident: UUID, live: LiveOffer, until: datetime | None
+    redemption: UUID, *, resident: UUID, live: LiveOffer, at: datetime, until: datetime | None
 ) -> list[ledger.Transfer]:
-    """The legs of one use of an offer: held until `until`, or posted at once when that is None.
+    """The legs of one use of an offer at the instant `at`: held until `until`, or posted at once when that is None.
 
-    Legs that have nothing to move are left out: an unlimited stock, no limit per resident, a discount nobody funds.
+    Legs that have nothing to move are left out: whatever is not limited is not counted, and nobody funds no discount.
     """
     terms = live.terms
     assert terms.price_g is not None
     legs = [_leg(until, redemption, debit=wallet(resident), credit=CONSUMPTION, amount=terms.price_g,
                  refusal="insufficient_reductions")]  # fmt: skip
-    if terms.stock_total is not None:
-        legs.append(_leg(until, redemption, debit=UNITS, credit=stock(live.id), amount=1, refusal="sold_out",
-                         credit_limit=terms.stock_total))  # fmt: skip
-    if terms.per_resident_limit is not None:
-        legs.append(_leg(until, redemption, debit=UNITS, credit=uses(live.id, resident), amount=1,
-                         refusal="limit_reached", credit_limit=terms.per_resident_limit))  # fmt: skip
+    legs += [
+        _leg(until, redemption, debit=counter.source, credit=counter.account, amount=counter.amount,
+             refusal=counter.refusal, credit_limit=counter.cap)
+        for counter in counters(live.id, terms, live.shared_limits, resident=resident, at=at)
+    ]  # fmt: skip
     campaign, value_fen = terms.funding.campaign, face_value_fen(terms) or 0
     if campaign is not None and value_fen:
         legs.append(_leg(until, redemption, debit=budget(campaign), credit=payable(live.publisher), amount=value_fen,
