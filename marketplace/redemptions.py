@@ -53,9 +53,7 @@ async def _redeem(
     resident: UUID, offer: UUID, key: ledger.IdempotencyKey | None, eligibility: Eligibility
 ) -> dict[str, Any]:
     for _ in range(_TRIES):
-        live = await live_terms(offer)
-        if not open_at(live.terms.redeem_windows, clock.now()):
-            raise _until(live, Refused("outside_redeem_hours"))
+        live = await _open(offer)
         if live.terms.eligibility is not None:
             reasons = await eligibility.reasons(resident=resident, expression=live.terms.eligibility)
             if reasons:
@@ -71,6 +69,18 @@ async def _redeem(
             if clash.constraint_name != "coupon_code_key":
                 raise
     raise Unavailable(what="offer")
+
+
+async def _open(offer: UUID) -> LiveOffer:
+    live = await live_terms(offer)
+    if not open_at(live.terms.redeem_windows, clock.now()):
+        forget_terms(
+            offer
+        )  # no lock is reached where it would turn out that the hours were changed meanwhile
+        live = await live_terms(offer)
+        if not open_at(live.terms.redeem_windows, clock.now()):
+            raise _until(live, Refused("outside_redeem_hours"))
+    return live
 
 
 def _until(live: LiveOffer, refusal: Refused) -> Refused:

@@ -21,6 +21,7 @@ from marketplace.offers.benefits import LINE
 from marketplace.offers.terms import Units
 
 MAX_OFFERS: Final = 100
+MAX_LISTED: Final = 1_000
 MAX_PER_OFFER: Final = 8  # of one owner's: each of them is a counter more that a redemption moves
 
 Name = Annotated[str, Meta(max_length=60, pattern=LINE)]
@@ -141,6 +142,15 @@ async def own_limits(owner: Owner, *, before: UUID | None, count: int) -> list[O
 async def own_limit(owner: Owner, limit: UUID) -> OwnLimit:
     """One of them. Raises NotFound."""
     return await _own(owner, limit)
+
+
+async def titles_of(owner: Owner) -> dict[UUID, str]:
+    """The offers that may stand under a limit of `owner`, newest first, with their titles; those that ended too."""
+    rows = await db.fetch(
+        f"SELECT id, title FROM offer WHERE id IN ({_OFFERS_OF}) ORDER BY id DESC LIMIT {MAX_LISTED}",  # noqa: S608
+        owner.publisher, owner.campaign,
+    )  # fmt: skip
+    return {row["id"]: row["title"] for row in rows}
 
 
 # ------------------------------------------------------------------ what a redemption asks

@@ -8,6 +8,7 @@ from litestar.types import ControllerRouterHandler
 
 from web.api.channels import confirm_link, submit_activities
 from web.api.identity import IdentityController
+from web.api.limits import CampaignLimitController, PublisherLimitController
 from web.api.offers import OfferController, OperatorOfferController, PublisherOfferController
 from web.api.operators import OperatorController
 from web.api.registry import RegistryController
@@ -22,6 +23,8 @@ HANDLERS: Final[list[ControllerRouterHandler]] = [
     PublisherOfferController,
     OperatorController,
     OperatorOfferController,
+    PublisherLimitController,
+    CampaignLimitController,
     TillController,
     RegistryController,
     submit_activities,

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from marketplace.errors import Refused
 from marketplace.offers.view import OfferView
 from marketplace.offers.windows import Conditions
 from marketplace.publishers import campaigns
+from web.pages.limit_facts import limit_facts, stock_words
 from web.pages.rendering import Words, when, when_it_ends
 
 
@@ -49,9 +51,7 @@ def offer_card(words: Words, offer: OfferView) -> dict[str, Any]:
         "image_url": offer.image_url,
         "price_g": offer.price_g,
         "face_value_fen": offer.face_value_fen,
-        "stock": words("offer.unlimited")
-        if offer.stock_left is None
-        else words("offer.left", left=offer.stock_left),
+        "stock": stock_words(words, offer),
         "status": offer.status,
         "status_words": words(f"status.{offer.status}"),
     }
@@ -69,9 +69,11 @@ def offer_details(
     words: Words, offer: OfferView, *, payers: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """An offer with all that somebody who takes it should know beforehand; `payers` tell a campaign's name."""
-    reasons = (
-        [words.problem(code) or code for code in offer.reasons] if isinstance(offer.reasons, list) else []
-    )
+    resets = offer.resets if isinstance(offer.resets, dict) else {}
+    reasons = [
+        words.refusal(Refused(code, **({"resets_at": resets[code]} if code in resets else {})))
+        for code in (offer.reasons if isinstance(offer.reasons, list) else [])
+    ]
     return {
         **offer_card(words, offer),
         "terms": offer.terms,
@@ -92,8 +94,7 @@ def _facts(words: Words, offer: OfferView, payers: Mapping[str, str]) -> list[tu
         window = f"{when(offer.starts_at) or '…'} — {when_it_ends(offer.ends_at) or '…'}"
         facts.append((words("fact.window"), window))
     facts += condition_facts(words, offer.conditions)
-    if offer.per_resident_limit:
-        facts.append((words("fact.limit"), words("fact.limit_is", limit=offer.per_resident_limit)))
+    facts += limit_facts(words, offer)
     facts.append((words("fact.paid_by"), payer_words(words, offer, payers)))
     return facts
 
