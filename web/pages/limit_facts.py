@@ -30,11 +30,7 @@ def limit_facts(words: Words, offer: OfferView) -> list[tuple[str, str]]:
         facts.append((words("fact.redeem_weekdays"), days))
     if windows.hours:
         facts.append((words("fact.redeem_hours"), comma.join(f"{a}–{b}" for a, b in windows.hours)))
-    own = _caps(words, offer.per_resident_limit, offer.limits.per_resident_per_day,
-                offer.limits.per_resident_per_week)  # fmt: skip
-    if own:
-        facts.append((words("fact.limit"), own))
-    facts += [(words("fact.shared_limit"), _shared(words, limit)) for limit in offer.shared_limits]
+    facts += _per_resident(words, offer)
     if offer.stock_per_day is not None:
         facts.append((words("fact.stock_per_day"), words("fact.a_day", count=offer.stock_per_day)))
     if isinstance(offer.budget_fen, int):
@@ -42,6 +38,13 @@ def limit_facts(words: Words, offer: OfferView) -> list[tuple[str, str]]:
     if isinstance(offer.budget_per_day_fen, int):
         facts.append((words("fact.budget_per_day"), worded("budget_fen", offer.budget_per_day_fen)))
     return facts
+
+
+def _per_resident(words: Words, offer: OfferView) -> list[tuple[str, str]]:
+    own = _caps(words, offer.per_resident_limit, offer.limits.per_resident_per_day,
+                offer.limits.per_resident_per_week)  # fmt: skip
+    shared = [(words("fact.shared_limit"), _shared(words, limit)) for limit in offer.shared_limits]
+    return [(words("fact.limit"), own), *shared] if own else shared
 
 
 def _shared(words: Words, limit: SharedLimit) -> str:
@@ -59,11 +62,11 @@ def _caps(words: Words, total: int | None, per_day: int | None, per_week: int | 
     return words("fact.comma").join(words(key, limit=cap) for key, cap in caps.items() if cap is not None)
 
 
-def usage_rows(words: Words, offer: OfferView | None) -> list[dict[str, Any]]:
-    """How far each limit has come, ready to be shown."""
-    if offer is None or not isinstance(offer.usage, list):
-        return []
-    return [_usage_row(words, usage) for usage in offer.usage]
+def usage_shown(words: Words, offer: OfferView) -> dict[str, Any] | None:
+    """How far each limit has come, and what binds each resident; None where nothing is limited."""
+    rows = [_usage_row(words, usage) for usage in offer.usage] if isinstance(offer.usage, list) else []
+    per_resident = _per_resident(words, offer)
+    return {"rows": rows, "per_resident": per_resident} if rows or per_resident else None
 
 
 def _usage_row(words: Words, usage: Usage) -> dict[str, Any]:

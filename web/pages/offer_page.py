@@ -16,7 +16,7 @@ from marketplace.publishers import campaigns, stores
 from merchants.publishing import may
 from web.access import Staff
 from web.pages.forms import AnyRequest
-from web.pages.limit_facts import usage_rows
+from web.pages.limit_facts import usage_shown
 from web.pages.limit_form import LIMIT_FIELDS
 from web.pages.offer_form import BENEFIT, BenefitField, at_fields, at_till, editable, fields_of, keeps
 from web.pages.rendering import Words, page, words_of
@@ -41,7 +41,7 @@ async def offer_page(
     return await page(
         request, "publisher/offer.html", area="publisher", status=400 if wrong else 200,
         offer=offer_details(words, offer, payers=await payers(words)), errors=errors,
-        pool=await _pool(words, staff, offer, report), usage=usage_rows(words, offer),
+        pool=await _pool(words, staff, offer, report), usage=usage_shown(words, offer),
     )  # fmt: skip
 
 
@@ -72,7 +72,7 @@ async def form_page(
         reason=offer.reason if offer and isinstance(offer.reason, str) else None,
         status_words=words(f"status.{offer.status}") if offer else None,
         pool=await _pool(words, staff, offer, report) if offer else None,
-        usage=usage_rows(words, offer) if approved else [],
+        usage=usage_shown(words, offer) if offer and approved else None,
         limits_shown=any(fields[name] or name in errors for name in LIMIT_FIELDS),
     )  # fmt: skip
 
