@@ -160,12 +160,13 @@ async def limits_over(offers: Mapping[UUID, UUID | None]) -> dict[UUID, list[Sha
     if not found:
         return found
     rows = await db.fetch(
-        """SELECT g.offer, s.id, s.name, s.campaign, s.per_resident, s.per_resident_per_day, s.per_resident_per_week
-           FROM unnest($1::uuid[], $2::uuid[]) AS g (offer, campaign)
-           JOIN shared_limit s ON s.ended_at IS NULL AND (
-               (s.whole_campaign AND s.campaign = g.campaign)
-               OR s.id IN (SELECT m.shared_limit FROM shared_limit_offer m WHERE m.offer = g.offer))
-           ORDER BY s.id""",
+        """SELECT m.offer, s.id, s.name, s.campaign, s.per_resident, s.per_resident_per_day, s.per_resident_per_week
+           FROM shared_limit_offer m JOIN shared_limit s ON s.id = m.shared_limit
+           WHERE m.offer = ANY ($1) AND s.ended_at IS NULL AND NOT s.whole_campaign
+           UNION ALL
+           SELECT g.offer, s.id, s.name, s.campaign, s.per_resident, s.per_resident_per_day, s.per_resident_per_week
+           FROM unnest($1::uuid[], $2::uuid[]) AS g (offer, campaign) JOIN shared_limit s ON s.campaign = g.campaign
+           WHERE s.ended_at IS NULL AND s.whole_campaign ORDER BY 2""",
         list(offers), list(offers.values()),
     )  # fmt: skip
     for offer, *limit in rows:
