@@ -163,8 +163,24 @@ INVARIANTS: Final = (
                    sum(s.credits_pending + s.credits_posted - s.debits_pending - s.debits_posted)
                        OVER (PARTITION BY s.account ORDER BY s.seq) AS counted
             FROM ({_SIDES}) AS s JOIN ledger_account a ON a.id = s.account AND a.limited
-            WHERE a.asset = 'UNIT') AS running
+            WHERE a.asset = 'UNIT' OR a.code = 'promised') AS running
         WHERE counted > credit_limit"""),
+    _Invariant("redemptions_count_against_their_limits", """
+        SELECT r.id::text AS "case" FROM redemption r JOIN offer_version v ON v.id = r.offer_version
+        LEFT JOIN (SELECT t.subject, count(DISTINCT t.credit) FILTER (WHERE a.code = 'stock') AS stocks,
+                          count(DISTINCT t.credit) FILTER (WHERE a.code = 'uses') AS uses,
+                          count(DISTINCT t.credit) FILTER (WHERE a.code = 'promised') AS promises
+                   FROM ledger_transfer t JOIN ledger_account a ON a.id = t.credit
+                   WHERE t.kind = 'redeem' AND t.pending_id IS NULL AND a.code IN ('stock', 'uses', 'promised')
+                   GROUP BY t.subject) AS c ON c.subject = r.id
+        WHERE coalesce(c.stocks, 0) <> num_nonnulls(v.terms ->> 'stock_total', v.terms ->> 'stock_per_day')
+           OR coalesce(c.uses, 0) <> num_nonnulls(
+               v.terms ->> 'per_resident_limit', v.terms #>> '{limits,per_resident_per_day}',
+               v.terms #>> '{limits,per_resident_per_week}')
+           OR coalesce(c.promises, 0) <> CASE
+               WHEN coalesce(v.terms #>> '{benefit,amount_fen}', v.terms #>> '{benefit,cap_fen}',
+                             v.terms #>> '{benefit,value_fen}', v.terms #>> '{benefit,voucher_fen}', '0') = '0' THEN 0
+               ELSE num_nonnulls(v.terms ->> 'budget_fen', v.terms ->> 'budget_per_day_fen') END"""),
     _Invariant("coupons_belong_to_redemptions", """
         SELECT r.id::text AS "case" FROM redemption r LEFT JOIN coupon c ON c.redemption = r.id
         WHERE (c.redemption IS NULL AND r.status IN ('issued', 'verified', 'fulfilled'))

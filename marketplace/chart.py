@@ -13,7 +13,8 @@ CONSUMPTION: Final = account("CO2E_G", "consumption")  # captured, not yet retir
 RETIRED: Final = account("CO2E_G", "retired")
 EXPIRED: Final = account("CO2E_G", "expired")
 FUNDERS: Final = account("CNY_FEN", "funders")
-UNITS: Final = account("UNIT", "units")  # the other side of every counter
+UNITS: Final = account("UNIT", "units")  # the other side of every counter of units
+PROMISES: Final = account("CNY_FEN", "promises")  # the other side of every counter of discounts
 
 _kept = lru_cache(maxsize=2**16)  # accounts follow from their owner: they are worked out once
 
@@ -24,10 +25,11 @@ def wallet(resident: UUID) -> Account:
     return account("CO2E_G", "wallet", resident, limited=True)
 
 
+# A `period` names a Shanghai day or week (`clock.day_name`, `clock.week_name`); without one a counter counts for ever.
 @_kept
-def stock(offer: UUID) -> Account:
+def stock(offer: UUID, period: str = "") -> Account:
     """Counts the units of an offer that are sold or held; its cap is the stock of the terms in force."""
-    return account("UNIT", "stock", offer, limited=True)
+    return account("UNIT", "stock", offer, limited=True, scope=period)
 
 
 @_kept
@@ -36,9 +38,20 @@ def pool(offer: UUID) -> Account:
     return account("UNIT", "pool", offer, limited=True)
 
 
-def uses(offer: UUID, resident: UUID) -> Account:
+def uses(offer: UUID, resident: UUID, period: str = "") -> Account:
     """Counts a resident's uses of an offer; its cap is the limit of the terms in force."""
-    return account("UNIT", "uses", offer, limited=True, scope=f":{resident}")
+    return account("UNIT", "uses", offer, limited=True, scope=f":{resident}{period}")
+
+
+def shared_uses(limit: UUID, resident: UUID, period: str = "") -> Account:
+    """Counts a resident's uses of all offers under a shared limit; its cap is that of the limit in force."""
+    return account("UNIT", "shared_uses", limit, limited=True, scope=f":{resident}{period}")
+
+
+@_kept
+def promised(offer: UUID, period: str = "") -> Account:
+    """Counts the fen that an offer's coupons promise or gave; its cap is the budget of the terms in force."""
+    return account("CNY_FEN", "promised", offer, limited=True, scope=period)
 
 
 @_kept

@@ -40,6 +40,28 @@ def local_day(instant: datetime, zone: ZoneInfo = SHANGHAI) -> date:
     return instant.astimezone(zone).date()
 
 
+def monday(day: date) -> date:
+    """The first day of the week that `day` is in."""
+    return day - timedelta(days=day.weekday())
+
+
+@lru_cache(maxsize=1_024)
+def day_name(day: date) -> str:
+    """What a counter of `day` is told apart by."""
+    return f":{day}"
+
+
+@lru_cache(maxsize=1_024)
+def week_name(day: date) -> str:
+    """What a counter of the week that `day` is in is told apart by."""
+    return f":w{monday(day)}"
+
+
+def end_of_week(day: date) -> datetime:
+    """24:00 in Shanghai of the Sunday after `day`, or of `day` if it is one."""
+    return end_of_day(monday(day) + timedelta(days=6))
+
+
 @lru_cache(maxsize=1_024)
 def end_of_day(day: date) -> datetime:
     """24:00 of `day` in Shanghai: the instant at which it is over."""

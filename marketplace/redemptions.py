@@ -10,13 +10,14 @@ from uuid import UUID
 import asyncpg
 
 from marketplace import clock, db, ledger
-from marketplace.chart import CONSUMPTION, UNITS, budget, payable, stock, uses, wallet
+from marketplace.chart import CONSUMPTION, budget, payable, wallet
 from marketplace.coupons import Token, new_code, new_token_key, token_at
 from marketplace.errors import ChutanError, NotFound, Refused, Unavailable
 from marketplace.ids import new_id
 from marketplace.offers.eligibility import NOT_ELIGIBLE, Eligibility
 from marketplace.offers.lifecycle import LiveOffer, forget_terms, live_terms
-from marketplace.offers.terms import capture, face_value_fen
+from marketplace.offers.limits import counters, resets_at
+from marketplace.offers.terms import capture, face_value_fen, open_at
 from marketplace.pools.giving import NO_CODE, code_leg, code_steps, with_code
 from marketplace.pools.withdrawal import lapse
 
@@ -31,7 +32,8 @@ async def redeem(
     """Take one of `offer` for `resident`: its price is held until it is verified, or captured where the offer says so.
 
     Answers the redemption as the API shows it; the same `key` answers the same. Raises Refused (`sold_out`,
-    `limit_reached`, `insufficient_reductions`, `budget_exhausted`, `not_eligible`, ...): nothing is held then.
+    `limit_reached`, `insufficient_reductions`, `budget_exhausted`, `not_eligible`, ...): nothing is held then. Where
+    time alone helps, the refusal says until when (`resets_at`).
     """
     try:
         answer = await _redeem(resident, offer, key, eligibility)
@@ -52,7 +54,7 @@ async def _redeem(
     resident: UUID, offer: UUID, key: ledger.IdempotencyKey | None, eligibility: Eligibility
 ) -> dict[str, Any]:
     for _ in range(_TRIES):
-        live = await live_terms(offer)
+        live = await _open(offer)
         first_only = await _require_eligible(resident, live, eligibility)
         try:
             return dict(await ledger.submit(_taken(resident, live, key, first_only=first_only)))
@@ -62,11 +64,23 @@ async def _redeem(
             elif refusal.code == NO_CODE:
                 await lapse(offer)
             else:
-                raise
+                raise _until(live, refusal) from refusal
         except asyncpg.UniqueViolationError as clash:
             if clash.constraint_name != "coupon_code_key":
                 raise
     raise Unavailable(what="offer")
+
+
+async def _open(offer: UUID) -> LiveOffer:
+    live = await live_terms(offer)
+    if not open_at(live.terms.redeem_windows, clock.now()):
+        forget_terms(
+            offer
+        )  # no lock is reached where it would turn out that the hours were changed meanwhile
+        live = await live_terms(offer)
+        if not open_at(live.terms.redeem_windows, clock.now()):
+            raise _until(live, Refused("outside_redeem_hours"))
+    return live
 
 
 async def _require_eligible(resident: UUID, live: LiveOffer, eligibility: Eligibility) -> bool:
@@ -78,6 +92,11 @@ async def _require_eligible(resident: UUID, live: LiveOffer, eligibility: Eligib
     if verdict.reasons:
         raise Refused(verdict.reasons[0].code, reason_details=verdict.reasons)
     return verdict.first_only
+
+
+def _until(live: LiveOffer, refusal: Refused) -> Refused:
+    resets = resets_at(refusal.code, live.terms, at=clock.now())
+    return Refused(refusal.code, **refusal.facts | ({"resets_at": resets} if resets else {}))
 
 
 _REDEMPTION: Final = ledger.Relation(
@@ -93,8 +112,8 @@ _CONSUMPTION: Final = ledger.Relation(
     rank=2,
 )
 _STILL_LIVE: Final = """
-    SELECT g.n FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS g (offer, version, n)
-    JOIN offer o ON o.id = g.offer AND o.status IN ('approved', 'live')
+    SELECT g.n FROM unnest($1::uuid[], $2::uuid[], $3::int[]) WITH ORDINALITY AS g (offer, version, limits, n)
+    JOIN offer o ON o.id = g.offer AND o.status IN ('approved', 'live') AND o.limits_revision = g.limits
     JOIN offer_version v ON v.id = g.version AND v.offer = o.id AND v.number = o.version
     JOIN publisher p ON p.id = o.publisher AND p.status = 'active'"""
 # A resident's redemptions are judged one after the other, under the lock of the wallet: nobody is first twice. Those of
@@ -142,10 +161,12 @@ def _taken(
         "payment": None,
     }
     return ledger.Group(
-        legs=holds_for(redemption, resident=resident, live=live, until=None if at_once else expires_at),
+        legs=holds_for(
+            redemption, resident=resident, live=live, at=now, until=None if at_once else expires_at
+        ),
         at=now,
         requires=[
-            ledger.Step(_STILL_LIVE, (live.id, live.version), _TERMS_RACE),
+            ledger.Step(_STILL_LIVE, (live.id, live.version, live.limits_revision), _TERMS_RACE),
             *([ledger.Step(_NONE_YET, (resident,), NOT_ELIGIBLE)] if first_only else ()),
         ],
         inserts=inserts,
@@ -159,22 +180,21 @@ def _taken(
 
 
 def holds_for(
-    redemption: UUID, *, resident: UUID, live: LiveOffer, until: datetime | None
+    redemption: UUID, *, resident: UUID, live: LiveOffer, at: datetime, until: datetime | None
 ) -> list[ledger.Transfer]:
-    """The legs of one use of an offer: held until `until`, or posted at once when that is None.
+    """The legs of one use of an offer at the instant `at`: held until `until`, or posted at once when that is None.
 
-    Legs that have nothing to move are left out: an unlimited stock, no limit per resident, a discount nobody funds.
+    Legs that have nothing to move are left out: whatever is not limited is not counted, and nobody funds no discount.
     """
     terms = live.terms
     assert terms.price_g is not None
     legs = [_leg(until, redemption, debit=wallet(resident), credit=CONSUMPTION, amount=terms.price_g,
                  refusal="insufficient_reductions")]  # fmt: skip
-    if terms.stock_total is not None:
-        legs.append(_leg(until, redemption, debit=UNITS, credit=stock(live.id), amount=1, refusal="sold_out",
-                         credit_limit=terms.stock_total))  # fmt: skip
-    if terms.per_resident_limit is not None:
-        legs.append(_leg(until, redemption, debit=UNITS, credit=uses(live.id, resident), amount=1,
-                         refusal="limit_reached", credit_limit=terms.per_resident_limit))  # fmt: skip
+    legs += [
+        _leg(until, redemption, debit=counter.source, credit=counter.account, amount=counter.amount,
+             refusal=counter.refusal, credit_limit=counter.cap)
+        for counter in counters(live.id, terms, live.shared_limits, resident=resident, at=at)
+    ]  # fmt: skip
     if terms.kind == "code":
         legs.append(code_leg(redemption, live.id))
     campaign, value_fen = terms.funding.campaign, face_value_fen(terms) or 0

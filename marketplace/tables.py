@@ -155,6 +155,7 @@ class Offer(Table, tablename="offer"):
     starts_at = Timestamptz(null=True, default=None)
     ends_at = Timestamptz(null=True, default=None)
     reason = Text(null=True, default=None)
+    limits_revision = Integer(default=None)
     created_at = Timestamptz(default=None)
 
 
@@ -223,6 +224,24 @@ class CodeUploadFault(Table, tablename="code_upload_fault"):
     upload = UUID(primary_key=True, default=None)
     line = Integer(default=None)
     fault = Text(default=None)
+
+
+class SharedLimit(Table, tablename="shared_limit"):
+    id = UUID(primary_key=True, default=None)
+    publisher = UUID(null=True, default=None)
+    campaign = UUID(null=True, default=None)
+    whole_campaign = Boolean(default=None)
+    name = Text(default=None)
+    per_resident = Integer(null=True, default=None)
+    per_resident_per_day = Integer(null=True, default=None)
+    per_resident_per_week = Integer(null=True, default=None)
+    created_at = Timestamptz(default=None)
+    ended_at = Timestamptz(null=True, default=None)
+
+
+class SharedLimitOffer(Table, tablename="shared_limit_offer"):
+    shared_limit = UUID(primary_key=True, default=None)
+    offer = UUID(default=None)
 
 
 class PoolCode(Table, tablename="pool_code"):

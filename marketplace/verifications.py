@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from marketplace import clock, db, ledger
-from marketplace.chart import payable
+from marketplace.chart import PROMISES, payable
 from marketplace.coupons import is_fresh, normal_code, parse_token
 from marketplace.errors import ChutanError, NotFound, Refused
 from marketplace.ids import new_id
@@ -148,8 +148,8 @@ async def _store_names(stores: Collection[UUID]) -> list[str]:
 
 
 def _captured(hold: UUID, pending: ledger.Pending, publisher: UUID, given_fen: int) -> ledger.Leg:
-    """Post a hold; the one on a budget for the discount actually given, and not at all if that is nothing."""
-    if pending.credit == payable(publisher).id:
+    """Post a hold; one on a budget for the discount actually given, and not at all if that is nothing."""
+    if pending.credit == payable(publisher).id or pending.debit == PROMISES.id:
         if given_fen == 0:
             return ledger.Release(pending=hold, refusal="coupon_already_used")
         return ledger.Post(pending=hold, amount=min(given_fen, pending.amount), refusal="coupon_already_used",

@@ -42,6 +42,7 @@ _QUESTION: Final = re.compile(rb"(?:(?:kind=[a-z_]{0,20}|city=(?:42[0-9]{4})?|li
 _ENCODINGS: Final = (b"br", b"gzip")
 _CHANGE_OFFERS: Final = (
     "/api/v1/publisher/offers", "/api/v1/operator/offers", "/publisher/offers", "/operator/approvals",
+    "/api/v1/publisher/limits", "/api/v1/operator/campaigns", "/publisher/limits",
 )  # fmt: skip
 
 

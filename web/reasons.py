@@ -36,9 +36,11 @@ def worded_reasons(language: Language, reasons: Iterable[Reason]) -> list[Reason
 
 def sentence(language: Language, reason: Reason) -> str:
     """Why not, in a few words without an end."""
+    facts = {} if reason.facts is UNSET else reason.facts
     if reason.why is UNSET:
-        return text(language, f"problem.{reason.code}.detail") or reason.code
-    return _unmet(language, {} if reason.facts is UNSET else reason.facts)
+        key = f"problem.{reason.code}.detail"
+        return text(language, f"{key}_with_facts", facts) or text(language, key) or reason.code
+    return _unmet(language, facts)
 
 
 def fact_name(language: Language, name: str) -> str:

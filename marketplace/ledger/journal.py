@@ -136,12 +136,13 @@ async def undo_and_hold(
     subject: UUID, *, at: datetime, until: datetime, refusal: str, refusal_hold: str
 ) -> list[Leg]:
     """Legs that undo how the holds about `subject` were resolved at the instant `at`: posted amounts go back, and every
-    hold is made again in full, also what it gave back then; `refusal_hold` is told when that is gone meanwhile.
+    hold is made again in full, also what it gave back then; `refusal_hold` is told when that is gone meanwhile, or no
+    longer within the limit that the hold was judged by.
     """
     rows = await db.fetch(
-        """SELECT t.phase, t.amount, p.amount AS held, t.kind, d.asset, d.id AS debit, d.code AS debit_code,
-                  d.owner AS debit_owner, d.limited AS debit_limited, c.id AS credit, c.code AS credit_code,
-                  c.owner AS credit_owner, c.limited AS credit_limited
+        """SELECT t.phase, t.amount, p.amount AS held, p.credit_limit, t.kind,
+                  d.asset, d.id AS debit, d.code AS debit_code, d.owner AS debit_owner, d.limited AS debit_limited,
+                  c.id AS credit, c.code AS credit_code, c.owner AS credit_owner, c.limited AS credit_limited
            FROM ledger_transfer t JOIN ledger_transfer p ON p.id = t.pending_id
            JOIN ledger_account d ON d.id = t.debit JOIN ledger_account c ON c.id = t.credit
            WHERE t.subject = $1 AND t.created_at = $2 ORDER BY t.id""",
@@ -158,8 +159,10 @@ async def undo_and_hold(
         if row["phase"] == "post":
             legs.append(Transfer(debit=credit, credit=debit, amount=row["amount"], kind="reverse", subject=subject,
                                  refusal=refusal))  # fmt: skip
+        gave_back = row["phase"] == "void" or row["amount"] < row["held"]
         legs.append(Hold(debit=debit, credit=credit, amount=row["held"], kind=row["kind"], subject=subject,
-                         refusal=refusal_hold, expires_at=until))  # fmt: skip
+                         refusal=refusal_hold, credit_limit=row["credit_limit"] if gave_back else None,
+                         expires_at=until))  # fmt: skip
     return legs
 
 

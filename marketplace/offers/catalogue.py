@@ -6,6 +6,8 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,8 +18,9 @@ from marketplace.errors import FieldError, Invalid, NotFound
 from marketplace.offers import view
 from marketplace.offers.benefits import KINDS
 from marketplace.offers.eligibility import Eligibility, NoRules, Reason
+from marketplace.offers.limits import Counter, counters, resets_at
 from marketplace.offers.state import PUBLIC
-from marketplace.offers.terms import face_value_fen
+from marketplace.offers.terms import face_value_fen, open_at
 from marketplace.offers.view import OfferView, Record
 
 MAX_LIMIT = 100
@@ -76,13 +79,13 @@ async def live_offers(
 async def publisher_offers(*, publisher: UUID, limit: int = 20, cursor: str | None = None) -> OfferPage:
     """All offers of `publisher`, whatever their state."""
     records, next_cursor = await _page([("o.publisher = ?", publisher)], limit=limit, cursor=cursor)
-    return OfferPage(await view.views(records), next_cursor)
+    return OfferPage(await view.views(records, inside=True), next_cursor)
 
 
 async def submitted_offers(*, limit: int = 20, cursor: str | None = None) -> OfferPage:
     """The offers that wait for the operator."""
     records, next_cursor = await _page([("o.status = ?", "submitted")], limit=limit, cursor=cursor)
-    return OfferPage(await view.views(records), next_cursor)
+    return OfferPage(await view.views(records, inside=True), next_cursor)
 
 
 # ------------------------------------------------------------------ one offer
@@ -91,21 +94,19 @@ async def public_offer(
 ) -> OfferView:
     """An offer that was approved once, whatever became of it. Raises NotFound for any other."""
     rows = await db.fetch(f"{view.SELECT_OFFERS} WHERE o.id = $1 AND o.status = ANY($2)", offer, PUBLIC)
-    return await _only(rows, resident=resident, eligibility=eligibility)
+    return (await _judged([_only(rows)], resident=resident, eligibility=eligibility))[0]
 
 
 async def publisher_offer(*, publisher: UUID, offer: UUID) -> OfferView:
     """An offer of `publisher` in whatever state. Raises NotFound, for another's too."""
     rows = await db.fetch(f"{view.SELECT_OFFERS} WHERE o.id = $1 AND o.publisher = $2", offer, publisher)
-    return await _only(rows)
+    return (await view.views([_only(rows)], inside=True))[0]
 
 
-async def _only(
-    rows: list[db.Row], *, resident: UUID | None = None, eligibility: Eligibility | None = None
-) -> OfferView:
+def _only(rows: list[db.Row]) -> Record:
     if not rows:
         raise NotFound
-    return (await _judged([view.record(rows[0])], resident=resident, eligibility=eligibility))[0]
+    return view.record(rows[0])
 
 
 # ------------------------------------------------------------------ judging
@@ -116,14 +117,26 @@ async def _judged(
     if resident is None:
         return shown
     left = {offer.id: offer.stock_left for offer in shown}
-    reasons = await judge(records, left=left, resident=resident, eligibility=eligibility)
-    return [
-        msgspec.structs.replace(
-            offer, eligible=not reasons[offer.id], reason_details=reasons[offer.id],
-            reasons=list(dict.fromkeys(reason.code for reason in reasons[offer.id])),
-        )
-        for offer in shown
-    ]  # fmt: skip
+    limited = [
+        replace(r, shared_limits=tuple(offer.shared_limits)) for r, offer in zip(records, shown, strict=True)
+    ]
+    found = await judge(limited, left=left, resident=resident, eligibility=eligibility)
+    now = clock.now()
+    return [_with_reasons(offer, r, found[r.id], at=now) for r, offer in zip(limited, shown, strict=True)]
+
+
+def _with_reasons(offer: OfferView, record: Record, reasons: list[Reason], *, at: datetime) -> OfferView:
+    codes = list(dict.fromkeys(reason.code for reason in reasons))
+    resets = {code: until for code in codes if (until := resets_at(code, record.terms, at=at))}
+    details = [
+        msgspec.structs.replace(reason, facts={"resets_at": resets[reason.code]})
+        if reason.code in resets
+        else reason
+        for reason in reasons
+    ]
+    return msgspec.structs.replace(
+        offer, eligible=not reasons, reasons=codes, reason_details=details, resets=resets
+    )
 
 
 async def judge(
@@ -132,12 +145,13 @@ async def judge(
 ) -> dict[UUID, list[Reason]]:  # fmt: skip
     """Why `resident` could not redeem each of `records` now, by the codes that a redemption would be refused with.
 
-    `left` is each offer's stock. Shape: offer id → reasons, empty where nothing stands in the way. Holds count as used,
-    as they do in a redemption.
+    `left` is each offer's stock; `records` carry their shared limits. Shape: offer id → reasons, empty where nothing
+    stands in the way. Holds count as used, as they do in a redemption.
     """
-    accounts = [chart.wallet(resident).id]
+    now, accounts = clock.now(), [chart.wallet(resident).id]
+    against = {r.id: counters(r.id, r.terms, r.shared_limits, resident=resident, at=now) for r in records}
     for r in records:
-        accounts.append(chart.uses(r.id, resident).id)
+        accounts += [counter.account.id for counter in against[r.id]]
         if r.terms.funding.campaign is not None:
             accounts.append(chart.budget(r.terms.funding.campaign).id)
     balances = await ledger.balances(accounts)
@@ -145,7 +159,10 @@ async def judge(
     verdicts = await (eligibility or NoRules()).verdicts(resident=resident, rules=rules) if rules else {}
     return {
         r.id: [
-            Reason(code=code) for code in _reasons(r, resident=resident, balances=balances, left=left[r.id])
+            Reason(code=code)
+            for code in _reasons(
+                r, against[r.id], resident=resident, balances=balances, left=left[r.id], now=now
+            )
         ]
         + (verdicts[r.terms.eligibility].reasons if r.terms.eligibility is not None else [])
         for r in records
@@ -153,23 +170,28 @@ async def judge(
 
 
 def _reasons(
-    r: Record, *, resident: UUID, balances: dict[UUID, ledger.Balance], left: int | None
-) -> list[str]:
+    r: Record, against: Sequence[Counter], *, resident: UUID, balances: dict[UUID, ledger.Balance],
+    left: int | None, now: datetime,
+) -> list[str]:  # fmt: skip
     terms, reasons = r.terms, []
-    shown = r.shown(clock.now())
+    shown = r.shown(now)
     if shown != "live":
         reasons.append({"approved": "offer_not_started", "ended": "offer_ended"}.get(shown, "offer_not_live"))
+    if not open_at(terms.redeem_windows, now):
+        reasons.append("outside_redeem_hours")
     if left == 0:
         reasons.append("sold_out")
-    uses = balances[chart.uses(r.id, resident).id].counted
-    if terms.per_resident_limit is not None and uses >= terms.per_resident_limit:
-        reasons.append("limit_reached")
+    reasons += [
+        counter.refusal
+        for counter in against
+        if balances[counter.account.id].counted + counter.amount > counter.cap
+    ]
     if balances[chart.wallet(resident).id].available < (terms.price_g or 0):
         reasons.append("insufficient_reductions")
     campaign, value_fen = terms.funding.campaign, face_value_fen(terms) or 0
     if campaign is not None and balances[chart.budget(campaign).id].available < value_fen:
         reasons.append("budget_exhausted")
-    return reasons
+    return list(dict.fromkeys(reasons))
 
 
 async def _available_g(resident: UUID) -> int:

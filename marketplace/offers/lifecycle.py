@@ -7,7 +7,7 @@ of the offer's row, so that of two who act at once the second sees what the firs
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from marketplace.errors import FieldError, Invalid, NotFound, Refused
 from marketplace.ids import new_id
 from marketplace.offers import view
 from marketplace.offers.eligibility import Eligibility, NoRules
+from marketplace.offers.shared_limits import SharedLimit, limits_over
 from marketplace.offers.state import PUBLIC, Shown, Status
 from marketplace.offers.terms import Change, Terms, capture, changed, check_whole, new_terms
 from marketplace.offers.view import OfferView, Record
@@ -33,6 +34,8 @@ class LiveOffer:
     publisher: UUID
     terms: Terms
     status: Shown
+    limits_revision: int
+    shared_limits: tuple[SharedLimit, ...]
 
 
 # ------------------------------------------------------------------ the publisher's verbs
@@ -155,7 +158,8 @@ async def live_terms(offer: UUID) -> LiveOffer:
     refusal = {"approved": "offer_not_started", "ended": "offer_ended", "paused": "offer_not_live"}.get(shown)
     if refusal is not None:
         raise Refused(refusal, starts_at=record.terms.starts_at, ends_at=record.terms.ends_at)
-    return LiveOffer(record.id, record.version, record.publisher.id, record.terms, shown)
+    return LiveOffer(record.id, record.version, record.publisher.id, record.terms, shown, record.limits_revision,
+                     record.shared_limits)  # fmt: skip
 
 
 _in_force: dict[UUID, Record] = {}
@@ -170,7 +174,10 @@ async def _public(offer: UUID) -> Record:
     row = await db.fetch_row(f"{view.SELECT_OFFERS} WHERE o.id = $1 AND o.status = ANY($2)", offer, PUBLIC)
     if row is None:
         raise NotFound
-    return view.record(row)
+    record = view.record(row)
+    # After the revision that they are of: if they change in between, the redemption finds out, and asks again.
+    over = await limits_over({offer: record.terms.funding.campaign})
+    return replace(record, shared_limits=tuple(over[offer]))
 
 
 # ------------------------------------------------------------------ inside the transaction
@@ -199,10 +206,19 @@ def _require_same_payer(before: Terms, after: Terms) -> None:
     errors = []
     if after.funding != before.funding:
         errors.append(FieldError("funding", "cannot_change"))
-    if before.funding.campaign is not None and after.benefit != before.benefit:
-        errors.append(FieldError("benefit", "cannot_change"))
+    if before.funding.campaign is not None:
+        if after.benefit != before.benefit:
+            errors.append(FieldError("benefit", "cannot_change"))
+        if _raised(before.budget_fen, after.budget_fen):
+            errors.append(FieldError("budget_fen", "cannot_raise"))
+        if _raised(before.budget_per_day_fen, after.budget_per_day_fen):
+            errors.append(FieldError("budget_per_day_fen", "cannot_raise"))
     if errors:
         raise Invalid(*errors)
+
+
+def _raised(before: int | None, after: int | None) -> bool:
+    return before is not None and (after is None or after > before)
 
 
 async def _whole(
@@ -265,7 +281,7 @@ async def _keep_event(offer: UUID, event: str, *, actor: str, reason: str | None
 
 
 async def _shown(offer: UUID) -> OfferView:
-    return (await view.views([await _read(offer)]))[0]
+    return (await view.views([await _read(offer)], inside=True))[0]
 
 
 async def _read(offer: UUID) -> Record:

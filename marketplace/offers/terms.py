@@ -26,11 +26,12 @@ from marketplace.offers.benefits import (
     benefit_shown,
     checked,
 )
-from marketplace.offers.windows import Conditions, end_from, open_at, start_from
+from marketplace.offers.windows import Conditions, Windows, end_from, open_at, start_from
 
 MAX_PRICE_G: Final = 1_000_000_000
 MAX_UNITS: Final = 10_000_000
 MAX_BILL_FEN: Final = 10_000_000_000
+MAX_BUDGET_FEN: Final = 100_000_000_000
 DEFAULT_VALID_DAYS: Final = 30
 
 Capture = Literal["on_redemption", "on_consumption", "on_verification"]
@@ -41,6 +42,7 @@ _ADDRESS: Final = r"^(https://|/(?!/))[^\x00-\x20\"'<>\\\x7f-\x9f\s]+$(?!\n)"
 
 Grams = Annotated[int, Meta(ge=1, le=MAX_PRICE_G)]
 Units = Annotated[int, Meta(ge=1, le=MAX_UNITS)]
+Budget = Annotated[int, Meta(ge=1, le=MAX_BUDGET_FEN)]
 Days = Annotated[int, Meta(ge=1, le=366)]
 Title = Annotated[str, Meta(max_length=60, pattern=LINE)]
 Summary = Annotated[str, Meta(max_length=200, pattern=_PROSE)]
@@ -56,9 +58,16 @@ class Funding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     campaign: UUID | None = None
 
 
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How often a resident may take the offer in a day, and in a week from Monday, as Shanghai counts them."""
+
+    per_resident_per_day: Units | None = None
+    per_resident_per_week: Units | None = None
+
+
 class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """An offer as its publisher set it. No stock or limit is unlimited; the window is half-open, no start or end leaves
-    it open; `stores` None stands for all that the publisher has when the offer is submitted.
+    """An offer as its publisher set it. No stock, budget or limit is unlimited; the window is half-open, no start or
+    end leaves it open; `stores` None stands for all that the publisher has when the offer is submitted.
     """
 
     kind: Kind
@@ -72,7 +81,12 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     conditions: Conditions = Conditions()
     funding: Funding = Funding()
     stock_total: Units | None = None
+    stock_per_day: Units | None = None
+    budget_fen: Budget | None = None
+    budget_per_day_fen: Budget | None = None
     per_resident_limit: Units | None = None
+    limits: Limits = Limits()
+    redeem_windows: Windows = Windows()
     starts_at: datetime | None = None
     ends_at: datetime | None = None
     coupon_valid_days: Days = DEFAULT_VALID_DAYS
@@ -94,7 +108,12 @@ class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     conditions: Conditions | None | UnsetType = UNSET
     funding: Funding | None | UnsetType = UNSET
     stock_total: Units | None | UnsetType = UNSET
+    stock_per_day: Units | None | UnsetType = UNSET
+    budget_fen: Budget | None | UnsetType = UNSET
+    budget_per_day_fen: Budget | None | UnsetType = UNSET
     per_resident_limit: Units | None | UnsetType = UNSET
+    limits: Limits | None | UnsetType = UNSET
+    redeem_windows: Windows | None | UnsetType = UNSET
     starts_at: str | None | UnsetType = UNSET
     ends_at: str | None | UnsetType = UNSET
     coupon_valid_days: Days | None | UnsetType = UNSET
@@ -160,10 +179,17 @@ def check_whole(terms: Terms, *, cash_allowed: bool = False) -> list[FieldError]
         errors.append(FieldError("cash_fen", "cash_not_available"))
     if capture(terms) == "on_verification" and terms.stores is not None and not terms.stores:
         errors.append(FieldError("stores", "required"))
-    if terms.funding.campaign is not None and terms.benefit is not None and face_value_fen(terms) is None:
-        errors.append(
-            FieldError("benefit.cap_fen", "required")
-        )  # a budget holds the face value, so it must have one
+    budgets = {"budget_fen": terms.budget_fen, "budget_per_day_fen": terms.budget_per_day_fen}
+    value_fen = face_value_fen(terms)
+    if value_fen is not None:
+        errors += [
+            FieldError(name, "below_face_value")
+            for name, budget in budgets.items()
+            if budget and budget < value_fen
+        ]
+    elif terms.benefit is not None and (terms.funding.campaign is not None or any(budgets.values())):
+        # A budget holds the face value, so it must have one.
+        errors.append(FieldError("benefit.cap_fen", "required"))
     return errors
 
 
@@ -222,6 +248,6 @@ def require_usable(terms: Terms, *, at: datetime, bill_fen: int | None) -> None:
         raise Refused("minimum_bill_not_met", min_bill_fen=least)
 
 
-__all__ = ["Benefit", "Capture", "Change", "Conditions", "Funding", "Kind", "Terms", "benefit_shown",
+__all__ = ["Benefit", "Capture", "Change", "Conditions", "Funding", "Kind", "Limits", "Terms", "benefit_shown",
            "capture", "change_from", "changed", "check_whole", "discount_fen", "face_value_fen", "new_terms",
            "open_at", "require_usable", "terms_from"]  # fmt: skip

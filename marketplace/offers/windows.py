@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Final
 
 import msgspec
@@ -21,13 +21,12 @@ Hour = Annotated[str, Meta(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$(?!\
 Weekday = Annotated[int, Meta(ge=1, le=7)]
 
 
-class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """When a coupon may be used. `weekdays` are 1 (Monday) to 7; none means all days, no `hours` means all day.
+class Windows(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Times of the week. `weekdays` are 1 (Monday) to 7; none means all days, no `hours` means all day.
 
     A window of `hours` is half-open, in Shanghai; one that ends before it begins runs past midnight.
     """
 
-    min_bill_fen: SomeFen | None = None
     weekdays: Annotated[tuple[Weekday, ...], Meta(max_length=7)] = ()
     hours: Annotated[tuple[tuple[Hour, Hour], ...], Meta(max_length=12)] = ()
 
@@ -38,21 +37,41 @@ class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
             raise ValueError("hours_empty")
 
 
-def open_at(conditions: Conditions, instant: datetime) -> bool:
+class Conditions(Windows, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """When a coupon may be used, and over what bill."""
+
+    min_bill_fen: SomeFen | None = None
+
+
+def open_at(windows: Windows, instant: datetime) -> bool:
     """Whether `instant` is within the weekdays and hours; what runs past midnight belongs to the day it began on."""
     local = instant.astimezone(SHANGHAI)
     weekday, minute = local.isoweekday(), local.hour * 60 + local.minute
-    days = conditions.weekdays or range(1, 8)
+    days = windows.weekdays or range(1, 8)
     today, yesterday = weekday in days, (weekday + 5) % 7 + 1 in days
-    if not conditions.hours:
+    if not windows.hours:
         return today
-    for begin, end in ((_minute(begin), _minute(end)) for begin, end in conditions.hours):
+    for begin, end in ((_minute(begin), _minute(end)) for begin, end in windows.hours):
         last = end if begin < end else _MINUTES_PER_DAY
         if today and begin <= minute < last:
             return True
         if end < begin and yesterday and minute < end:
             return True
     return False
+
+
+def next_opening(windows: Windows, instant: datetime) -> datetime:
+    """The first instant after `instant` at which a window begins. UTC."""
+    today = instant.astimezone(SHANGHAI).date()
+    days = windows.weekdays or range(1, 8)
+    begins = [time.fromisoformat(begin) for begin, _ in windows.hours] or [time()]
+    candidates = (
+        datetime.combine(day, begin, SHANGHAI)
+        for day in (today + timedelta(days=ahead) for ahead in range(8))
+        if day.isoweekday() in days
+        for begin in begins
+    )
+    return min(begin for begin in candidates if begin > instant).astimezone(UTC)
 
 
 def _minute(hour: str) -> int:

@@ -8,6 +8,7 @@ import pytest
 from marketplace.audit import INVARIANTS, audit
 from marketplace.identity import persons
 from marketplace.identity.stores import MemoryStore
+from marketplace.offers.terms import Limits
 from marketplace.registry import EmbeddedRegistry
 from marketplace.settlement import settle
 from tests.builders import (
@@ -29,7 +30,8 @@ from tests.builders import (
 async def a_busy_day() -> None:
     """Something of everything: issued, verified, cancelled, fulfilled, settled and waiting; a person come back."""
     campaign = await a_campaign(10_000)
-    offer = await an_offer(kind="cash_coupon", campaign=campaign, stock=10, limit=5)
+    offer = await an_offer(kind="cash_coupon", campaign=campaign, stock=10, limit=5, stock_per_day=9,
+                           budget_fen=9_000, budget_per_day_fen=8_000, limits=Limits(6, 7))  # fmt: skip
     resident, till = await a_resident(), await a_till(of=offer)
     await verify(till, (await redeemed(offer, resident))[1], bill_fen=700)
     await redeem(resident, await an_offer(kind="donation"))
@@ -81,6 +83,10 @@ async def test_an_empty_marketplace_is_sound(database: str) -> None:
     ("UPDATE ledger_transfer SET credit_limit = 1 WHERE seq = (SELECT max(seq) FROM ledger_transfer "  # noqa: ISC004
      "WHERE credit_limit = 10)",
      "limits_hold"),
+    ("UPDATE ledger_transfer SET credit_limit = 999 WHERE credit_limit = 9000", "limits_hold"),
+    ("UPDATE ledger_transfer SET credit_limit = 1 WHERE credit_limit = 6", "limits_hold"),
+    *((f"DELETE FROM ledger_transfer WHERE credit_limit = {cap}", "redemptions_count_against_their_limits")
+      for cap in (10, 9, 5, 6, 7, 9_000, 8_000)),
     ("UPDATE serial_range SET serials = int8range(lower(serials) + 500000, upper(serials) + 500000)",
      "lots_are_tiled_by_their_serials"),
     ("DELETE FROM serial_range", "lots_are_tiled_by_their_serials"),

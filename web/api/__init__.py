@@ -8,6 +8,7 @@ from litestar.types import ControllerRouterHandler
 
 from web.api.channels import confirm_link, submit_activities
 from web.api.identity import IdentityController
+from web.api.limits import CampaignLimitController, PublisherLimitController
 from web.api.offers import OfferController, OperatorOfferController, PublisherOfferController
 from web.api.operators import OperatorController
 from web.api.pools import PoolController, UploadController
@@ -30,6 +31,8 @@ HANDLERS: Final[list[ControllerRouterHandler]] = [
     OperatorController,
     OperatorOfferController,
     ProgrammeController,
+    PublisherLimitController,
+    CampaignLimitController,
     TillController,
     RegistryController,
     submit_activities,

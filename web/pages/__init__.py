@@ -17,6 +17,7 @@ from litestar.types import ControllerRouterHandler
 from web.pages import (
     account,
     activities,
+    limits,
     mall,
     memberships,
     operator,
@@ -38,8 +39,8 @@ _KEPT = CacheControlHeader(max_age=365 * 24 * 3600, public=True, immutable=True)
 def page_handlers() -> list[ControllerRouterHandler]:
     """All pages, and `/static` with the front end: its files are named by their content, so that they keep."""
     STATIC.mkdir(exist_ok=True)
-    parts = (mall, sign_in, account, wallet, activities, redemptions, pool, publisher, till, operator, memberships,
-             rules)  # fmt: skip
+    parts = (mall, sign_in, account, wallet, activities, redemptions, pool, publisher, limits, till, operator,
+             memberships, rules)  # fmt: skip
     return [
         *(handler for part in parts for handler in part.HANDLERS),
         create_static_files_router(

@@ -16,6 +16,7 @@ from marketplace.offers.terms import Change, Terms, capture, change_from
 from marketplace.offers.view import OfferView
 from marketplace.offers.windows import end_from, start_from
 from web.pages.forms import Typed, as_hundredths, hundredths, rate_bp, whole
+from web.pages.limit_form import LIMIT_FIELDS, limit_fields_of, limits_of
 from web.pages.rule_form import draft_of, rule_text, typed_draft
 
 
@@ -76,6 +77,7 @@ def change_of(form: Typed, *, kind: Kind) -> Change:
         given["conditions"] = _conditions(form, errors)
         given["stores"] = form.all("stores") or None
     given["eligibility"] = _try(errors, rule_text, form)
+    given |= limits_of(form, errors, _try)
     if "funding" in form:
         given["funding"] = {"campaign": form["funding"]} if form["funding"] else None
     for name, value in given.items():
@@ -140,6 +142,8 @@ def _at(error: FieldError, kind: Kind) -> str:
         return "hours_from"
     if error.field == "conditions.hours.0.1":
         return "hours_to"
+    if error.field.startswith("redeem_windows"):
+        return "redeem_to" if error.field == "redeem_windows.hours.0.1" else "redeem_from"
     if error.field.startswith(("stores.", "funding.")):
         return error.field.split(".", maxsplit=1)[0]
     return error.field
@@ -156,6 +160,7 @@ def fields_of(offer: OfferView) -> dict[str, Any]:
         "funding": str(offer.funding.campaign or ""),
         "weekdays": [str(day) for day in offer.conditions.weekdays],
         "stores": [str(store.id) for store in offer.stores],
+        **limit_fields_of(offer),
     }  # fmt: skip
     if at_till(offer.kind):
         hours = offer.conditions.hours[0] if offer.conditions.hours else ("", "")
@@ -177,21 +182,29 @@ def _digits(value: Any) -> str:
 def empty_fields(kind: Kind) -> dict[str, Any]:
     """The fields of a new offer."""
     benefit = (f"benefit.{part.name}" for part in BENEFIT[kind])
-    names = (*_TEXTS, *_wholes(kind), *(_AT_TILL if at_till(kind) else ()), *benefit, "funding")
+    names = (
+        *_TEXTS,
+        *_wholes(kind),
+        *(_AT_TILL if at_till(kind) else ()),
+        *benefit,
+        *LIMIT_FIELDS,
+        "funding",
+    )
     valid = {"coupon_valid_days": "30"} if keeps(kind) else {}
-    return {**dict.fromkeys(names, ""), **valid, "weekdays": [], "stores": [], "rule": draft_of(None)}
+    several: dict[str, Any] = {"weekdays": [], "redeem_weekdays": [], "stores": []}
+    return {**dict.fromkeys(names, ""), **valid, **several, "rule": draft_of(None)}
 
 
 def typed_fields(form: Typed, *, kind: Kind) -> dict[str, Any]:
     """The fields as they were typed."""
     fields = {name: form[name] for name in empty_fields(kind)}
-    typed = {"weekdays": form.all("weekdays"), "stores": form.all("stores"), "rule": typed_draft(form)}
-    return {**fields, **typed}
+    several = {name: form.all(name) for name in ("weekdays", "redeem_weekdays", "stores")}
+    return {**fields, **several, "rule": typed_draft(form)}
 
 
 def editable(offer: OfferView) -> bool:
     """Whether this form can show all that the offer says."""
-    return len(offer.conditions.hours) <= 1
+    return len(offer.conditions.hours) <= 1 and len(offer.redeem_windows.hours) <= 1
 
 
 def _start(instant: datetime | None) -> str:

@@ -17,6 +17,8 @@ from marketplace.publishers import campaigns, stores
 from merchants.publishing import may
 from web.access import Staff
 from web.pages.forms import AnyRequest
+from web.pages.limit_facts import usage_shown
+from web.pages.limit_form import LIMIT_FIELDS
 from web.pages.offer_form import BENEFIT, BenefitField, at_fields, at_till, editable, fields_of, keeps
 from web.pages.rendering import Words, page, words_of
 from web.pages.rule_showing import rule_shown
@@ -37,7 +39,7 @@ async def offer_page(
     return await page(
         request, "publisher/offer.html", area="publisher", status=400 if wrong else 200,
         offer=offer_details(words, offer, payers=await payers(words)), errors=errors,
-        pool=await _pool(offer),
+        pool=await _pool(offer), usage=usage_shown(words, offer),
     )  # fmt: skip
 
 
@@ -71,6 +73,8 @@ async def form_page(
         reason=offer.reason if offer and isinstance(offer.reason, str) else None,
         status_words=words(f"status.{offer.status}") if offer else None,
         pool=await _pool(offer) if offer else None,
+        usage=usage_shown(words, offer) if offer and approved else None,
+        limits_shown=any(fields[name] or name in errors for name in LIMIT_FIELDS),
     )  # fmt: skip
 
 

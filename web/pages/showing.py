@@ -10,6 +10,7 @@ from marketplace.offers.eligibility import Reason
 from marketplace.offers.view import OfferView
 from marketplace.offers.windows import Conditions
 from marketplace.publishers import campaigns
+from web.pages.limit_facts import limit_facts, stock_words
 from web.pages.rendering import Words, when, when_it_ends
 from web.reasons import sentence
 
@@ -51,9 +52,7 @@ def offer_card(words: Words, offer: OfferView) -> dict[str, Any]:
         "image_url": offer.image_url,
         "price_g": offer.price_g,
         "face_value_fen": offer.face_value_fen,
-        "stock": words("offer.unlimited")
-        if offer.stock_left is None
-        else words("offer.left", left=offer.stock_left),
+        "stock": stock_words(words, offer),
         "status": offer.status,
         "status_words": words(f"status.{offer.status}"),
         "rule_says": [sentence(words.language, reason) for reason in _reasons(offer) if reason.why][:1],
@@ -101,8 +100,7 @@ def _facts(words: Words, offer: OfferView, payers: Mapping[str, str]) -> list[tu
         window = f"{when(offer.starts_at) or '…'} — {when_it_ends(offer.ends_at) or '…'}"
         facts.append((words("fact.window"), window))
     facts += condition_facts(words, offer.conditions)
-    if offer.per_resident_limit:
-        facts.append((words("fact.limit"), words("fact.limit_is", limit=offer.per_resident_limit)))
+    facts += limit_facts(words, offer)
     facts.append((words("fact.paid_by"), payer_words(words, offer, payers)))
     return facts
 

@@ -1,0 +1,62 @@
+"""How far an offer's stock and budgets have come, for those who run it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+from marketplace import chart, db, ledger
+from marketplace.offers.limits import offer_counters, resets_at
+from marketplace.offers.terms import Terms
+
+Limit = Literal["stock_total", "stock_per_day", "budget_fen", "budget_per_day_fen", "campaign_budget_fen"]
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """One limit: its `cap`, what is `used` of it, and how much of that is `held` by coupons that may still come back.
+
+    Units for stock, fen for budgets. `used` is above a cap that was lowered. What resets does so at `resets_at`.
+    """
+
+    limit: Limit
+    used: int
+    held: int
+    cap: int
+    resets_at: datetime | None
+
+
+async def usage_of(offers: Mapping[UUID, Terms], *, at: datetime) -> dict[UUID, list[Usage]]:
+    """What each of `offers` has used of its limits at the instant `at`; also of its campaign's budget."""
+    counters = {offer: offer_counters(offer, terms, at=at) for offer, terms in offers.items()}
+    campaigns = {terms.funding.campaign for terms in offers.values()} - {None}
+    accounts = [counter.account.id for each in counters.values() for counter in each]
+    balances = await ledger.balances(accounts) if accounts else {}
+    budgets = {campaign: await _budget_of(campaign) for campaign in campaigns if campaign is not None}
+    usage = {}
+    for offer, terms in offers.items():
+        usage[offer] = [
+            Usage(limit=counter.limit, used=balances[counter.account.id].counted,  # type: ignore[arg-type]
+                  held=balances[counter.account.id].credits_pending, cap=counter.cap,
+                  resets_at=resets_at(counter.refusal, terms, at=at))
+            for counter in counters[offer]
+        ]  # fmt: skip
+        if terms.funding.campaign is not None:
+            usage[offer].append(budgets[terms.funding.campaign])
+    return usage
+
+
+async def _budget_of(campaign: UUID) -> Usage:
+    """A campaign's budget: what was put in, and what of it is spent or held."""
+    account = chart.budget(campaign).id
+    balance = (await ledger.balances([account]))[account]
+    funded: int = await db.fetch_value(
+        """SELECT coalesce(sum(amount), 0)::bigint FROM ledger_transfer
+           WHERE credit = $1 AND credit_limit IS NULL AND kind = 'fund'""",
+        account,
+    )  # fmt: skip
+    return Usage(limit="campaign_budget_fen", used=funded - balance.available, held=balance.debits_pending, cap=funded,
+                 resets_at=None)  # fmt: skip
