@@ -27,7 +27,7 @@ async def facts_of(resident: UUID, names: Collection[str]) -> dict[str, dict[str
         if "resident.tier" in names:
             facts["resident"]["tier"] = tier_of(saved["saved_g"])
     if "wallet" in roots:
-        facts["wallet"] = await _wallet(resident)
+        facts["wallet"] = await _wallet(resident, earned="wallet.earned_g" in names)
     return facts
 
 
@@ -74,13 +74,16 @@ async def _saved(resident: UUID, *, since: datetime) -> dict[str, Any]:
     return saved
 
 
-async def _wallet(resident: UUID) -> dict[str, object]:
-    """What is available, and what was ever credited: all that came in but for what a reversal brought back."""
+async def _wallet(resident: UUID, *, earned: bool) -> dict[str, object]:
+    """What is available; and what was ever credited: all that came in but for what a reversal brought back."""
     account = wallet(resident).id
     balance = (await ledger.balances([account]))[account]
-    returned: int = await db.fetch_value(
-        """SELECT coalesce(sum(amount), 0)::bigint FROM ledger_transfer
-           WHERE credit = $1 AND debit = $2 AND phase = 'posted' AND credit_limit IS NULL""",
-        account, CONSUMPTION.id,
-    )  # fmt: skip
-    return {"available_g": balance.available, "earned_g": balance.credits_posted - returned}
+    known: dict[str, object] = {"available_g": balance.available}
+    if earned:
+        returned: int = await db.fetch_value(
+            """SELECT coalesce(sum(amount), 0)::bigint FROM ledger_transfer
+               WHERE credit = $1 AND debit = $2 AND phase = 'posted' AND credit_limit IS NULL""",
+            account, CONSUMPTION.id,
+        )  # fmt: skip
+        known["earned_g"] = balance.credits_posted - returned
+    return known

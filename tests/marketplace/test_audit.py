@@ -114,7 +114,7 @@ async def test_an_empty_marketplace_is_sound(database: str) -> None:
      "redemptions_of_codes_have_one_each"),
     ("DELETE FROM pool_code WHERE redemption IS NOT NULL", "redemptions_of_codes_have_one_each"),
     ("DELETE FROM identity_event WHERE event = 'verified'", "verified_residents_are_persons_with_a_trail"),
-    ("UPDATE resident SET person_hash = NULL, verified_at = NULL WHERE person_hash IS NOT NULL",
+    ("UPDATE resident SET person_hash = NULL, verified_at = NULL, birth_year = NULL WHERE person_hash IS NOT NULL",
      "verified_residents_are_persons_with_a_trail"),
     ("UPDATE resident SET person_hash = id::text, verified_at = now(), name = '甲' WHERE closed_at IS NULL",
      "verified_residents_are_persons_with_a_trail"),
