@@ -6,12 +6,20 @@ from typing import Final
 
 from litestar.types import ControllerRouterHandler
 
+from web.api.applications import (
+    ApplicationController,
+    NewApplicationController,
+    OperatorApplicationController,
+)
 from web.api.channels import confirm_link, submit_activities
 from web.api.identity import IdentityController
 from web.api.offers import OfferController, OperatorOfferController, PublisherOfferController
 from web.api.operators import OperatorController
+from web.api.organisations import OrganisationController, SecondStepController
 from web.api.registry import RegistryController
 from web.api.residents import MeController, RedemptionController
+from web.api.stores import StoreController
+from web.api.team import InvitationController, MemberController
 from web.api.tills import TillController
 
 HANDLERS: Final[list[ControllerRouterHandler]] = [
@@ -24,6 +32,14 @@ HANDLERS: Final[list[ControllerRouterHandler]] = [
     OperatorOfferController,
     TillController,
     RegistryController,
+    NewApplicationController,
+    ApplicationController,
+    OperatorApplicationController,
+    OrganisationController,
+    SecondStepController,
+    MemberController,
+    InvitationController,
+    StoreController,
     submit_activities,
     confirm_link,
 ]

@@ -11,6 +11,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.response import Redirect
 
+from marketplace.cities import CITIES
 from marketplace.errors import ChutanError, Invalid
 from marketplace.offers.benefits import KINDS
 from marketplace.offers.catalogue import OfferPage, live_offers, public_offer
@@ -23,11 +24,6 @@ from web.pages.rendering import Words, back, page, viewer, words_of
 from web.pages.showing import offer_card, offer_details
 
 OFFERS_A_PAGE: Final = 24
-# Hubei's divisions at the level of a prefecture, by GB/T 2260.
-CITIES: Final = (
-    "420100", "420200", "420300", "420500", "420600", "420700", "420800", "420900", "421000", "421100", "421200",
-    "421300", "422800", "429004", "429005", "429006", "429021",
-)  # fmt: skip
 
 
 class Asked(NamedTuple):
