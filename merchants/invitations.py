@@ -123,6 +123,7 @@ async def join_as_new(token: str, account: Account, *, store: EphemeralStore) ->
     faults = [*account_faults(login=login, name=name), *([fault] if fault else [])]
     if faults:
         raise Invalid(*faults)
+    await invited_to(token)  # before anything that takes long is done for whoever asks
     password_hash = await hash_password(account.password)
     async with db.transaction():
         found = await _taken(token)

@@ -90,13 +90,13 @@ async def apply(told: Told, *, phone: str, owner: Owner | UUID) -> UUID:
     return membership
 
 
-def checked_with_account(told: Told, owner: Owner | UUID) -> Told:
-    """`told` as it is kept. Raises Invalid with everything that is wrong, in the account's login too."""
-    faults: list[FieldError] = []
+def checked_with_account(told: Told, owner: Owner | UUID, fault: FieldError | None = None) -> Told:
+    """`told` as it is kept. Raises Invalid with everything that is wrong, in the account's login and a `fault` too."""
+    faults: list[FieldError] = [fault] if fault is not None else []
     try:
         clean = checked(told)
     except Invalid as wrong:
-        clean, faults = told, list(wrong.errors)
+        clean, faults = told, [*wrong.errors, *faults]
     if isinstance(owner, Owner):
         faults += [f for f in account_faults(login=owner.login, name="-") if f.field == "login"]
     if faults:

@@ -107,9 +107,16 @@ async def staff_sign_in(login: str, password: str, *, address: str, store: Ephem
 
 
 async def require_staff_password(login: str, password: str, *, address: str, store: EphemeralStore) -> UUID:
-    """The person who has `login` and `password`. Raises Refused (unauthenticated, rate_limited), Unavailable."""
-    found = await db.fetch_row("SELECT id, password_hash FROM staff WHERE login = $1", login)
-    known = await require_password("staff", login, password, known=found, address=address, store=store)
+    """The person who has `login`, in small letters if not as typed, and `password`.
+
+    Raises Refused (unauthenticated, rate_limited), Unavailable.
+    """
+    found = await db.fetch_row(
+        "SELECT id, login, password_hash FROM staff WHERE login IN ($1, lower($1)) ORDER BY login = $1 DESC LIMIT 1",
+        login,
+    )
+    counted = found["login"] if found is not None else login.lower()
+    known = await require_password("staff", counted, password, known=found, address=address, store=store)
     return UUID(int=known["id"].int)
 
 

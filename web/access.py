@@ -16,7 +16,7 @@ from marketplace import publishers
 from marketplace.errors import NotFound, Refused
 from marketplace.identity.stores import EphemeralStore
 from marketplace.identity.tokens import Principal, Role, principal_of
-from merchants.staff import Person, StaffMember, StaffRole, person_of
+from merchants.staff import Person, StaffMember, StaffRole, person_of, staff_member
 from web.sessions import session_token
 from web.throttle import Throttle
 
@@ -142,9 +142,10 @@ async def person(request: AnyRequest) -> Person:
 
 async def member(request: AnyRequest) -> StaffMember:
     """The member of staff who calls, however their publisher stands."""
-    acting = (await person(request)).acting
+    subject = (await _as("staff", request)).id
+    acting = await staff_member(subject)
     if acting is None:
-        raise Refused("no_organisation")
+        raise Refused("unauthenticated" if await person_of(subject) is None else "no_organisation")
     return acting
 
 

@@ -10,7 +10,6 @@ from litestar import Controller, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from marketplace.errors import FieldError, Invalid
 from marketplace.identity.passwords import hash_password, password_fault
 from marketplace.identity.stores import EphemeralStore
 from merchants import applications, onboarding
@@ -76,7 +75,8 @@ class NewApplicationController(Controller):
         """Apply; the owner then signs in with login and password, and reads what comes of it."""
         told = _told(data)
         owner = onboarding.Owner(login=data.login.strip().lower(), password_hash="")
-        _require_whole(told, owner, data.password)
+        # Before the one-time code is used up everything else that can be known is right.
+        onboarding.checked_with_account(told, owner, password_fault(data.password))
         await require_phone(data.phone, data.code, address=address_of(request), store=store)
         owner = msgspec.structs.replace(owner, password_hash=await hash_password(data.password))
         member = await member_of(await onboarding.apply(told, phone=data.phone, owner=owner))
@@ -166,15 +166,3 @@ def _told(data: ApplicationDetails) -> onboarding.Told:
         licence=data.licence, name=data.name, kind=data.kind, city=data.city, contact_name=data.contact_name,
         store_name=data.store.name, store_address=data.store.address,
     )  # fmt: skip
-
-
-def _require_whole(told: onboarding.Told, owner: onboarding.Owner, password: str) -> None:
-    """Everything that can be known before the one-time code is used up. Raises Invalid."""
-    faults: list[FieldError] = []
-    try:
-        onboarding.checked_with_account(told, owner)
-    except Invalid as wrong:
-        faults += wrong.errors
-    fault = password_fault(password)
-    if faults or fault:
-        raise Invalid(*faults, *([fault] if fault else []))

@@ -8,7 +8,7 @@ from litestar import Response, get, post
 from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 
-from marketplace.errors import ChutanError, Invalid
+from marketplace.errors import ChutanError, FieldError, Invalid
 from marketplace.identity.otp import CODE_TTL_SECONDS, send_code
 from marketplace.identity.passwords import password_fault
 from marketplace.identity.phones import masked
@@ -16,11 +16,11 @@ from marketplace.identity.sms import SandboxSms, SmsSender
 from marketplace.identity.stores import EphemeralStore
 from marketplace.identity.tokens import Principal, begin_session
 from merchants import intake, onboarding
-from merchants.staff import Person, act_for, person_of
+from merchants.staff import Person, act_for
 from web.pages.application_form import FIELDS, form_values, told
 from web.pages.forms import AnyRequest, Typed, address_of, is_secure, typed
-from web.pages.rendering import back, page, viewer, words_of
-from web.pages.sign_in import signed_in
+from web.pages.rendering import back, page, words_of
+from web.pages.sign_in import acting_by, person_here, signed_in
 from web.problems import problem_of
 
 PHONE_COOKIE: Final = "chutan_apply_phone"
@@ -76,46 +76,34 @@ async def send_in(request: AnyRequest, store: NamedDependency[EphemeralStore]) -
     known = await intake.kept(token, store=store)
     if known is None:
         return back("/apply", _cookie(request, INTAKE_COOKIE, "", max_age=0))
-    form, person = await typed(request), await _person(request)
+    form, person = await typed(request), await person_here(request)
     if person is None and form["password"]:
         known = await intake.with_password(token, known, form["password"], store=store)
+    fault = _password_fault(form, known, person)
+    owner = person.id if person is not None else _account(form, known)
     try:
-        membership = await onboarding.apply(told(form), phone=known.phone, owner=_owner(form, known, person))
+        if fault is not None:
+            onboarding.checked_with_account(told(form), owner, fault)
+        membership = await onboarding.apply(told(form), phone=known.phone, owner=owner)
     except Invalid as wrong:
-        return await _whole(request, known, form=form, wrong=_with_password(wrong, form, known, person))
+        return await _whole(request, known, form=form, wrong=wrong)
     await intake.forget(token, store=store)
     gone = _cookie(request, INTAKE_COOKIE, "", max_age=0)
     if person is not None:
         session = await act_for(person=person.id, membership=membership, store=store)
-    else:
-        session = await begin_session(Principal("staff", str(membership)), store=store)
+        return await acting_by(request, session, store, "/publisher/application", gone)
+    session = await begin_session(Principal("staff", str(membership)), store=store)
     return await signed_in(request, session, store, "/publisher/application", gone)
 
 
-def _owner(form: Typed, known: intake.Intake, person: Person | None) -> onboarding.Owner | Any:
-    """Who is to be the owner: whoever is signed in, or a new account. Raises Invalid without a password."""
-    if person is not None:
-        return person.id
-    owner = onboarding.Owner(login=form["login"].lower(), password_hash=known.password_hash or "")
-    fault = password_fault(form["password"]) if known.password_hash is None or form["password"] else None
-    if fault is not None:
-        onboarding.checked_with_account(told(form), owner)
-        raise Invalid(fault)
-    return owner
+def _account(form: Typed, known: intake.Intake) -> onboarding.Owner:
+    return onboarding.Owner(login=form["login"].lower(), password_hash=known.password_hash or "")
 
 
-def _with_password(wrong: Invalid, form: Typed, known: intake.Intake, person: Person | None) -> Invalid:
-    """Everything that is wrong at once, the password too."""
-    if person is not None or "password" in {error.field for error in wrong.errors}:
-        return wrong
-    fault = password_fault(form["password"]) if known.password_hash is None or form["password"] else None
-    return Invalid(*wrong.errors, fault) if fault else wrong
-
-
-async def _person(request: AnyRequest) -> Person | None:
-    """The person of the staff who is signed in, if one is."""
-    principal = await viewer(request)
-    return await person_of(principal.id) if principal is not None and principal.role == "staff" else None
+def _password_fault(form: Typed, known: intake.Intake, person: Person | None) -> FieldError | None:
+    """What is wrong with the password, where one is needed or another was typed."""
+    needed = person is None and (known.password_hash is None or form["password"] != "")
+    return password_fault(form["password"]) if needed else None
 
 
 async def _phone(
@@ -134,7 +122,7 @@ async def _phone(
 async def _whole(
     request: AnyRequest, known: intake.Intake, *, form: Typed | None = None, wrong: Invalid | None = None
 ) -> Response[str]:
-    words, person = words_of(request), await _person(request)
+    words, person = words_of(request), await person_here(request)
     fields = {name: form[name] for name in FIELDS} if form is not None else {}
     return await page(
         request, "apply.html", area="publisher", status=400 if wrong else 200,

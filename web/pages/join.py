@@ -11,12 +11,10 @@ from litestar.params import FromPath
 from marketplace.errors import ChutanError, Invalid
 from marketplace.identity.stores import EphemeralStore
 from merchants.invitations import Account, invited_to, join, join_as_new
-from merchants.staff import person_of
-from web.pages.forms import AnyRequest, Typed, is_secure, typed
-from web.pages.rendering import back, page, viewer, when, words_of
-from web.pages.sign_in import signed_in
+from web.pages.forms import AnyRequest, Typed, typed
+from web.pages.rendering import back, page, when, words_of
+from web.pages.sign_in import acting_by, person_here, signed_in
 from web.problems import problem_of
-from web.sessions import session_cookie
 
 
 @get("/join/{token:str}", include_in_schema=False)
@@ -30,15 +28,14 @@ async def accept(
     request: AnyRequest, token: FromPath[str], store: NamedDependency[EphemeralStore]
 ) -> Response[Any]:
     """Join with the account that is signed in."""
-    principal = await viewer(request)
-    person = await person_of(principal.id) if principal is not None and principal.role == "staff" else None
+    person = await person_here(request)
     if person is None:
         return back(f"/join/{token}")
     try:
         session = await join(token, person=person.id, store=store)
     except ChutanError as error:
         return await _page(request, token, error=error)
-    return back("/publisher/offers", session_cookie(session, secure=is_secure(request)))
+    return await acting_by(request, session, store, "/publisher/offers")
 
 
 @post("/join/{token:str}/account", include_in_schema=False)
@@ -70,8 +67,7 @@ async def _page(
             status=problem_of(over).status,
             why=words.refusal(over),
         )
-    principal = await viewer(request)
-    person = await person_of(principal.id) if principal is not None and principal.role == "staff" else None
+    person = await person_here(request)
     errors = words.errors(error.errors) if isinstance(error, Invalid) else {}
     return await page(
         request, "join.html", area="publisher", status=problem_of(error).status if error else 200, token=token,

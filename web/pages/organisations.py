@@ -10,12 +10,10 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 
 from marketplace.identity.stores import EphemeralStore
-from marketplace.identity.tokens import end_session
 from merchants.staff import Person, act_for, memberships_of
-from web.access import bearer_token
-from web.pages.forms import AnyRequest, is_secure
-from web.pages.rendering import back, page, words_of
-from web.sessions import session_cookie
+from web.pages.forms import AnyRequest
+from web.pages.rendering import page, words_of
+from web.pages.sign_in import acting_by
 
 
 @get("/publisher/organisations", include_in_schema=False)
@@ -41,10 +39,7 @@ async def switch(
 ) -> Redirect:  # fmt: skip
     """Act for another organisation: a new session takes the place of the present one."""
     session = await act_for(person=person.id, membership=membership_id, store=store)
-    token = bearer_token(request) or ""
-    if token.startswith("cs_"):
-        await end_session(token, store=store)
-    return back("/publisher/offers", session_cookie(session, secure=is_secure(request)))
+    return await acting_by(request, session, store, "/publisher/offers")
 
 
 HANDLERS = [organisations, switch]

@@ -22,10 +22,10 @@ from marketplace.identity.second_step import PROOF_TTL_SECONDS as SECOND_STEP_SE
 from marketplace.identity.sms import SandboxSms, SmsSender
 from marketplace.identity.stores import EphemeralStore
 from marketplace.identity.tokens import Session, end_session
-from merchants.staff import staff_sign_in
+from merchants.staff import Person, person_of, staff_sign_in
 from web.pages.forms import AnyRequest, address_of, is_secure, local_place, typed
 from web.pages.real_name import form_values, status_after
-from web.pages.rendering import AREAS, back, page, words_of
+from web.pages.rendering import AREAS, back, page, viewer, words_of
 from web.sessions import COOKIE, ended_cookie, session_cookie
 
 PHONE_COOKIE = "chutan_phone"
@@ -179,9 +179,22 @@ async def signed_in(
     request: AnyRequest, session: Session, store: EphemeralStore, place: str, *cookies: Cookie
 ) -> Redirect:
     """After a sign-in: the session of before is over, and the new one leads on to `place`."""
-    await _end_earlier(request, store)
     await mark_recent(session.token, store=store)
+    return await acting_by(request, session, store, place, *cookies)
+
+
+async def acting_by(
+    request: AnyRequest, session: Session, store: EphemeralStore, place: str, *cookies: Cookie
+) -> Redirect:
+    """On to `place` by another session, which is no new sign-in: the session of before is over."""
+    await _end_earlier(request, store)
     return back(place, session_cookie(session, secure=is_secure(request)), *cookies)
+
+
+async def person_here(request: AnyRequest) -> Person | None:
+    """The person of the staff who is signed in, if one is."""
+    principal = await viewer(request)
+    return await person_of(principal.id) if principal is not None and principal.role == "staff" else None
 
 
 async def _end_earlier(request: AnyRequest, store: EphemeralStore) -> None:

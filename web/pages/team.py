@@ -113,7 +113,7 @@ async def _page(
             for one in await invitations.open_invitations(staff.publisher)
         ],
         asked={"role": "cashier", "note": ""} | (asked or {}), errors=words.errors(wrong.errors) if wrong else {},
-        role_details=[(words(f"role.{role}"), words(f"role.{role}_detail")) for role in get_args(StaffRole)],
+        role_details=[(words(f"role.{role}"), words(f"role.{role}_detail")) for role in reversed(get_args(StaffRole))],
     )  # fmt: skip
 
 
