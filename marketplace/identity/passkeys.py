@@ -113,8 +113,12 @@ async def register(
         return await codes_with_first_factor(holder)
 
 
-async def sign_in_options(*, site: Site, store: EphemeralStore) -> str:
-    """What a browser needs to sign in by a passkey of whoever is there, as JSON. Raises Unavailable."""
+async def sign_in_options(*, site: Site, address: str, store: EphemeralStore) -> str:
+    """What a browser needs to sign in by a passkey of whoever is there, as JSON.
+
+    Raises Refused `rate_limited`, Unavailable.
+    """
+    await _count(f"passkey-options:{address}", store)
     options = webauthn.generate_authentication_options(
         rp_id=site.host, user_verification=UserVerificationRequirement.REQUIRED
     )
@@ -124,9 +128,7 @@ async def sign_in_options(*, site: Site, store: EphemeralStore) -> str:
 
 async def holder_of(credential: str, *, role: str, site: Site, address: str, store: EphemeralStore) -> UUID:
     """Who signs in by what a browser has signed. Raises Refused (unauthenticated, rate_limited), Unavailable."""
-    tries = await store.count(f"passkey-address:{address}", ttl_seconds=_TRIES_SECONDS)
-    if tries > TRIES_PER_ADDRESS:
-        raise Refused("rate_limited", retry_after=60)
+    await _count(f"passkey-address:{address}", store)
     try:
         parsed = parse_authentication_credential_json(credential)
         challenge = parse_client_data_json(parsed.response.client_data_json).challenge
@@ -184,6 +186,11 @@ async def remove(holder: Holder, *, passkey: UUID) -> None:
         if not await db.execute("DELETE FROM passkey WHERE id = $2 AND holder = $1", holder.id, passkey):
             raise NotFound
         await forget_codes_without_factor(holder)
+
+
+async def _count(key: str, store: EphemeralStore) -> None:
+    if await store.count(key, ttl_seconds=_TRIES_SECONDS) > TRIES_PER_ADDRESS:
+        raise Refused("rate_limited", retry_after=60)
 
 
 def _name(given: str) -> str:

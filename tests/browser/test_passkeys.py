@@ -36,6 +36,10 @@ async def sign_in(page: Page, area: str, login: str) -> None:
     await page.click("main form button")
 
 
+async def use_passkey(page: Page) -> None:
+    await page.get_by_role("button", name="使用通行密钥").click()
+
+
 async def add_passkey(page: Page, name: str) -> None:
     await page.fill("#name", name)
     await page.click("text=添加通行密钥")
@@ -51,7 +55,7 @@ async def test_a_passkey_signs_in_without_a_name_or_a_password(phone, database):
     await phone.click("text=退出")
 
     await phone.goto("/publisher/sign-in?next=/publisher/team")
-    await phone.click("text=用通行密钥登录")
+    await use_passkey(phone)
     await phone.wait_for_url("**/publisher/team")
 
     await expect(phone.locator(".header__acting")).to_have_text("江城超市")
@@ -68,7 +72,7 @@ async def test_the_password_alone_is_not_enough_any_more_and_a_passkey_is_the_se
     await phone.click("text=退出")
     await sign_in(phone, "publisher", "li")
     await expect(phone.locator("h1")).to_have_text("再确认一步")
-    await phone.click("text=用通行密钥登录")
+    await use_passkey(phone)
     await phone.wait_for_url("**/publisher/security")
 
 
@@ -87,7 +91,7 @@ async def test_a_passkey_is_renamed_and_removed_and_then_signs_nobody_in(phone, 
     await phone.click("text=退出")
 
     await phone.goto("/publisher/sign-in")
-    await phone.click("text=用通行密钥登录")
+    await use_passkey(phone)
     await expect(phone.locator("text=通行密钥没有通过")).to_be_visible()
 
 
@@ -99,7 +103,7 @@ async def test_a_copied_device_is_found_out_by_its_count(phone, database):
     await phone.click("text=退出")
     await db.execute("UPDATE passkey SET sign_count = 1000")
     await phone.goto("/publisher/sign-in")
-    await phone.click("text=用通行密钥登录")
+    await use_passkey(phone)
     await expect(phone.locator("text=通行密钥没有通过")).to_be_visible()
 
 
@@ -111,7 +115,7 @@ async def test_a_members_passkey_is_no_operators(phone, database):
     await phone.click("text=我已抄好")
     await phone.click("text=退出")
     await phone.goto("/operator/sign-in")
-    await phone.click("text=用通行密钥登录")
+    await use_passkey(phone)
     await expect(phone.locator("text=通行密钥没有通过")).to_be_visible()
 
     await sign_in(phone, "operator", "op")

@@ -64,7 +64,7 @@ async def second(
 )  # fmt: skip
 async def options(request: AnyRequest, store: NamedDependency[EphemeralStore]) -> str:
     """What the browser needs to ask for a passkey."""
-    return await sign_in_options(site=site_of(request), store=store)
+    return await sign_in_options(site=site_of(request), address=address_of(request), store=store)
 
 
 @post(["/publisher/sign-in/passkey", "/operator/sign-in/passkey"], include_in_schema=False, status_code=303)

@@ -9,7 +9,7 @@ function offer(form) {
   form.hidden = false;
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const button = form.querySelector("button");
+    const button = form.querySelector("button, [type=submit]");
     const note = form.querySelector("[data-passkey-note]");
     button.disabled = true;
     note.hidden = true;
