@@ -57,18 +57,25 @@ class Campaign(msgspec.Struct, frozen=True):
     budget_fen: int
 
 
-async def create_publisher(*, kind: Kind, name: str, city: str) -> UUID:
-    """A new, active publisher; `city` is a division code of Hubei (42 and four digits). Raises Invalid."""
+async def create_publisher(
+    *, kind: Kind, name: str, city: str, licence: str | None = None, status: str = "active"
+) -> UUID:
+    """A new publisher; `city` is a division code of Hubei (42 and four digits), `licence` a checked number.
+
+    Raises Invalid; its licence is `taken` while another publisher that is not closed has it.
+    """
     if kind not in get_args(Kind):
         raise Invalid(FieldError("kind", "unknown"))
     if not (city.isascii() and city.isdigit() and len(city) == _CITY_DIGITS and city.startswith("42")):
         raise Invalid(FieldError("city", "invalid"))
     publisher = new_id()
-    await db.execute(
-        """INSERT INTO publisher (id, kind, name, city, status, registry_account, created_at)
-           VALUES ($1, $2, $3, $4, 'active', $5, $6)""",
-        publisher, kind, _name(name), city, uuid4(), clock.now(),
+    made = await db.execute(
+        """INSERT INTO publisher (id, kind, name, city, status, licence, registry_account, created_at)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (licence) WHERE status <> 'closed' DO NOTHING""",
+        publisher, kind, _name(name), city, status, licence, uuid4(), clock.now(),
     )  # fmt: skip
+    if not made:
+        raise Invalid(FieldError("licence", "taken"))
     return publisher
 
 
@@ -83,6 +90,16 @@ async def create_store(*, publisher: UUID, name: str, address: str) -> UUID:
     if not made:
         raise NotFound
     return store
+
+
+async def rename_store(*, publisher: UUID, store: UUID, name: str, address: str) -> None:
+    """Give a store of `publisher` another name and address. Raises Invalid, NotFound."""
+    changed = await db.execute(
+        "UPDATE store SET name = $3, address = $4 WHERE id = $2 AND publisher = $1",
+        publisher, store, _name(name), _name(address, field="address"),
+    )  # fmt: skip
+    if not changed:
+        raise NotFound
 
 
 async def create_till(*, store: UUID, name: str) -> UUID:

@@ -119,6 +119,35 @@ class Operator(Table, tablename="operator"):
     created_at = Timestamptz(default=None)
 
 
+class Totp(Table, tablename="totp"):
+    holder = UUID(primary_key=True, default=None)
+    role = Text(default=None)
+    sealed_secret = Bytea(default=None)
+    last_step = BigInt(default=None)
+    confirmed_at = Timestamptz(default=None)
+
+
+class RecoveryCode(Table, tablename="recovery_code"):
+    hash = Bytea(primary_key=True, default=None)
+    holder = UUID(default=None)
+    role = Text(default=None)
+    created_at = Timestamptz(default=None)
+    used_at = Timestamptz(null=True, default=None)
+
+
+class Passkey(Table, tablename="passkey"):
+    id = UUID(primary_key=True, default=None)
+    holder = UUID(default=None)
+    role = Text(default=None)
+    credential_id = Bytea(default=None)
+    public_key = Bytea(default=None)
+    sign_count = BigInt(default=None)
+    site = Text(default=None)
+    name = Text(default=None)
+    created_at = Timestamptz(default=None)
+    last_used_at = Timestamptz(null=True, default=None)
+
+
 class Publisher(Table, tablename="publisher"):
     id = UUID(primary_key=True, default=None)
     kind = Text(default=None)
@@ -127,6 +156,7 @@ class Publisher(Table, tablename="publisher"):
     status = Text(default=None)
     registry_account = UUID(default=None)
     created_at = Timestamptz(default=None)
+    licence = Text(null=True, default=None)
 
 
 class Store(Table, tablename="store"):

@@ -22,7 +22,7 @@ CODES: Final = 200
 
 
 class DemoPublisher(NamedTuple):
-    """A publisher of the demonstration with its member of staff, and its tills by store."""
+    """A publisher of the demonstration with the membership of its owner, and its tills by store."""
 
     id: UUID
     kind: str
@@ -83,7 +83,8 @@ async def load(seed: bytes) -> None:
 async def sign_ins(seed: bytes) -> dict[str, Any]:
     """The sign-ins of publishers' staff, tills and banks."""
     publishers = await db.fetch(
-        """SELECT p.id, p.kind, p.name, min(s.id::text) AS staff FROM publisher p JOIN staff s ON s.publisher = p.id
+        """SELECT p.id, p.kind, p.name, min(m.id::text) AS staff
+           FROM publisher p JOIN membership m ON m.publisher = p.id JOIN staff s ON s.id = m.staff
            WHERE s.login LIKE 'demo-%' GROUP BY p.id ORDER BY p.id"""
     )
     tills = await db.fetch(

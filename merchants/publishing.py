@@ -1,4 +1,4 @@
-"""Who of a publisher's staff may do what with its offers."""
+"""Who of a publisher's staff may do what."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Final, Literal
 from marketplace.errors import Refused
 
 Role = Literal["owner", "manager", "cashier"]
-Deed = Literal["read_offers", "publish", "verify", "manage_staff"]
+Deed = Literal["read_offers", "publish", "verify", "manage_staff", "manage_stores"]
 
 _MAY: Final[dict[Role, frozenset[Deed]]] = {
-    "owner": frozenset({"read_offers", "publish", "verify", "manage_staff"}),
-    "manager": frozenset({"read_offers", "publish", "verify"}),
+    "owner": frozenset({"read_offers", "publish", "verify", "manage_staff", "manage_stores"}),
+    "manager": frozenset({"read_offers", "publish", "verify", "manage_stores"}),
     "cashier": frozenset({"read_offers", "verify"}),
 }
 

@@ -16,7 +16,7 @@ from marketplace import publishers
 from marketplace.errors import NotFound, Refused
 from marketplace.identity.stores import EphemeralStore
 from marketplace.identity.tokens import Principal, Role, principal_of
-from merchants.staff import StaffRole, staff_member
+from merchants.staff import Person, StaffMember, StaffRole, person_of, staff_member
 from web.sessions import session_token
 from web.throttle import Throttle
 
@@ -30,11 +30,12 @@ class Resident(msgspec.Struct, frozen=True):
 
 
 class Staff(msgspec.Struct, frozen=True):
-    """A publisher's member of staff who calls."""
+    """A publisher's member of staff who calls: `id` is the membership's, by which they act."""
 
     id: UUID
     publisher: UUID
     role: StaffRole
+    person: UUID
 
 
 class Till(msgspec.Struct, frozen=True):
@@ -131,12 +132,29 @@ async def visitor(request: AnyRequest) -> Resident | None:
     return Resident(principal.id) if principal is not None and principal.role == "resident" else None
 
 
-async def staff(request: AnyRequest) -> Staff:
-    """The member of staff who calls."""
-    member = await staff_member((await _as("staff", request)).id)
-    if member is None:
+async def person(request: AnyRequest) -> Person:
+    """The person of the staff who calls, a member of something or not."""
+    found = await person_of((await _as("staff", request)).id)
+    if found is None:
         raise Refused("unauthenticated")
-    return Staff(member.id, member.publisher, member.role)
+    return found
+
+
+async def member(request: AnyRequest) -> StaffMember:
+    """The member of staff who calls, however their publisher stands."""
+    subject = (await _as("staff", request)).id
+    acting = await staff_member(subject)
+    if acting is None:
+        raise Refused("unauthenticated" if await person_of(subject) is None else "no_organisation")
+    return acting
+
+
+async def staff(request: AnyRequest) -> Staff:
+    """The member of staff who calls, of a publisher that was approved and is not closed."""
+    acting = await member(request)
+    if acting.publisher_status in ("applied", "closed"):
+        raise Refused("publisher_not_active")
+    return Staff(acting.id, acting.publisher, acting.role, acting.person)
 
 
 async def till(request: AnyRequest) -> Till:
@@ -168,6 +186,8 @@ DEPENDENCIES: Final[Mapping[str, Provide]] = {
     "principal": Provide(required),
     "resident": Provide(resident),
     "visitor": Provide(visitor),
+    "person": Provide(person),
+    "member": Provide(member),
     "staff": Provide(staff),
     "till": Provide(till),
     "operator": Provide(operator),

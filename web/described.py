@@ -18,7 +18,9 @@ from litestar.routes import HTTPRoute
 from web.locale import keys
 from web.problems import PROBLEM_TYPE, status_of
 
-_CALLERS: Final = ("resident", "staff", "till", "operator", "channel", "bank", "principal")
+_CALLERS: Final = (
+    "resident", "person", "member", "staff", "till", "operator", "channel", "bank", "principal",
+)  # fmt: skip
 _FREE: Final = ("/healthz", "/readyz")
 _REFS: Final = "#/components/schemas/{name}"
 _WAITING: Final = (429, 503)

@@ -24,6 +24,7 @@ from litestar.template.config import TemplateConfig
 from litestar.types import ControllerRouterHandler
 
 from marketplace.identity.realname import HttpIdentityCheck, IdentityCheck, RealNames, SandboxIdentityCheck
+from marketplace.identity.sealing import Seal
 from marketplace.identity.sms import HttpSms, SandboxSms, SmsSender
 from marketplace.identity.stores import EphemeralStore, open_store
 from marketplace.settings import Settings
@@ -76,6 +77,7 @@ def create_web(
         "store": _given(store),
         "throttle": _given(throttle),
         "sms": _given(sms),
+        "seal": _given(Seal(person_key or secrets.token_hex(32))),
         "real_names": _given(RealNames(identity, person_key or secrets.token_hex(32))),
         **(dependencies or {}),
     }

@@ -12,8 +12,10 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from marketplace import clock, db
 from marketplace.errors import FieldError, Invalid, Refused
+from marketplace.identity.holders import Holder
+from marketplace.identity.second_step import begin_or_ask
 from marketplace.identity.stores import EphemeralStore
-from marketplace.identity.tokens import Principal, Session, begin_session
+from marketplace.identity.tokens import Principal, Session
 from marketplace.ids import new_id
 
 LONGEST_PASSWORD: Final = 256
@@ -31,11 +33,17 @@ async def hash_password(password: str) -> str:
     return await asyncio.to_thread(_HASHER.hash, password)
 
 
-async def password_sign_in(
+def password_fault(password: str, *, field: str = "password") -> FieldError | None:
+    """What is wrong with a password that somebody wants to have."""
+    good = SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD
+    return None if good else FieldError(field, "password_length" if password else "required")
+
+
+async def require_password(
     role: Literal["operator", "staff"], login: str, password: str, *, known: db.Row | None, address: str,
     store: EphemeralStore,
-) -> Session:  # fmt: skip
-    """Begin a session for whoever has `login`: `known` is their `id` and `password_hash`, None for nobody's login.
+) -> db.Row:  # fmt: skip
+    """Answer `known` when the password is theirs: the `id` and `password_hash` of whoever has `login`, None for nobody.
 
     Tries are counted per login and per network address. Raises Refused (unauthenticated, rate_limited), Unavailable.
     """
@@ -48,7 +56,7 @@ async def password_sign_in(
     if not right or known is None:
         raise Refused("unauthenticated")
     await store.delete(f"login:{alias}")
-    return await begin_session(Principal(role, str(known["id"])), store=store)
+    return known
 
 
 def _matches(password_hash: str, password: str) -> bool:
@@ -78,9 +86,28 @@ async def add_operator(*, login: str, name: str, password: str) -> UUID:
 
 
 async def operator_sign_in(login: str, password: str, *, address: str, store: EphemeralStore) -> Session:
-    """Begin an operator's session. Raises Refused (unauthenticated, rate_limited), Unavailable."""
-    known = await db.fetch_row("SELECT id, password_hash FROM operator WHERE login = $1", login)
-    return await password_sign_in("operator", login, password, known=known, address=address, store=store)
+    """Begin an operator's session. Raises Refused (unauthenticated, rate_limited, second_factor_required),
+    Unavailable."""
+    found = await db.fetch_row("SELECT id, password_hash FROM operator WHERE login = $1", login)
+    known = await require_password("operator", login, password, known=found, address=address, store=store)
+    operator = UUID(int=known["id"].int)
+    return await begin_or_ask(Holder("operator", operator), Principal("operator", str(operator)), store=store)
 
 
-__all__ = ["LONGEST_PASSWORD", "add_operator", "hash_password", "operator_sign_in", "password_sign_in"]
+async def operator_login(operator: UUID) -> str:
+    """The login of an operator. Raises Refused `unauthenticated` when there is no such operator."""
+    login: str | None = await db.fetch_value("SELECT login FROM operator WHERE id = $1", operator)
+    if login is None:
+        raise Refused("unauthenticated")
+    return login
+
+
+__all__ = [
+    "LONGEST_PASSWORD",
+    "add_operator",
+    "hash_password",
+    "operator_login",
+    "operator_sign_in",
+    "password_fault",
+    "require_password",
+]

@@ -23,9 +23,9 @@ STATIC = ASSETS.parent / "static"
 STATIC_URL = "/static"
 NODE_MODULES = ASSETS / "node_modules"
 
-ENTRIES = ("src/main.js", "src/till.js", "src/coupon.js", "styles/main.css")
+ENTRIES = ("src/main.js", "src/till.js", "src/coupon.js", "src/passkey.js", "styles/main.css")
 # What the pages ask the manifest for, and could not do without.
-REQUIRED = ("main.js", "till.js", "coupon.js", "main.css", "zxing_reader.wasm")
+REQUIRED = ("main.js", "till.js", "coupon.js", "passkey.js", "main.css", "zxing_reader.wasm")
 
 NPM = ["--ignore-scripts", "--no-progress", "--loglevel=error"]
 ESBUILD = [

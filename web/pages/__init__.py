@@ -17,15 +17,24 @@ from litestar.types import ControllerRouterHandler
 from web.pages import (
     account,
     activities,
+    application,
+    applications,
+    apply,
+    join,
     limits,
     mall,
     memberships,
     operator,
+    organisations,
     pool,
     publisher,
     redemptions,
     rules,
+    second_step,
+    security,
     sign_in,
+    stores,
+    team,
     till,
     wallet,
 )
@@ -33,14 +42,18 @@ from web.pages.rendering import AREAS, STATIC, render, words_of
 from web.problems import ProblemText
 from web.sessions import ended_cookie
 
+# Where somebody is led who may not use the console yet, or any more.
+_ELSEWHERE = {"publisher_not_active": "/publisher/application", "no_organisation": "/publisher/organisations"}
 _KEPT = CacheControlHeader(max_age=365 * 24 * 3600, public=True, immutable=True)
 
 
 def page_handlers() -> list[ControllerRouterHandler]:
     """All pages, and `/static` with the front end: its files are named by their content, so that they keep."""
     STATIC.mkdir(exist_ok=True)
-    parts = (mall, sign_in, account, wallet, activities, redemptions, pool, publisher, limits, till, operator,
-             memberships, rules)  # fmt: skip
+    parts = (
+        mall, sign_in, second_step, account, wallet, activities, redemptions, pool, publisher, limits, rules, till,
+        operator, apply, application, applications, organisations, team, join, stores, security, memberships,
+    )  # fmt: skip
     return [
         *(handler for part in parts for handler in part.HANDLERS),
         create_static_files_router(
@@ -57,6 +70,9 @@ def error_page(request: Request[Any, Any, Any], problem: ProblemText) -> Respons
         place = f"?next={path}" if request.method == "GET" else ""
         secure = request.url.scheme == "https"
         return Redirect(AREAS[area] + place, status_code=303, cookies=[ended_cookie(secure=secure)])
+    elsewhere = f"/{area}/security" if problem.code == "sign_in_again" else _ELSEWHERE.get(problem.code, path)
+    if elsewhere != path:
+        return Redirect(elsewhere, status_code=303)
     return render(
         words_of(request), "error.html", area=area, path=path, status=problem.status, problem=problem, role=None,
         refused=None, csrf="", form_key="", sign_in=AREAS[area],

@@ -20,6 +20,7 @@ from marketplace.errors import ChutanError, FieldError, Refused
 from marketplace.identity.tokens import Principal
 from web.access import caller
 from web.locale import Language, preferred_language, text, worded
+from web.pages.console import console_of
 from web.pages.forms import AnyRequest, new_form_key
 
 WEB: Final = Path(__file__).resolve().parent.parent
@@ -131,6 +132,7 @@ async def page(request: AnyRequest, template: str, *, area: str = "resident", st
         "role": principal.role if principal else None,
         "csrf": csrf_token({"request": request}),
         "form_key": new_form_key(),
+        "console": await console_of(principal) if area == "publisher" else None,
         **values,
     }
     return render(words, template, area=area, path=request.scope["path"], status=status, **shown)

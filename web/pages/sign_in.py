@@ -15,19 +15,22 @@ from marketplace.identity import persons
 from marketplace.identity.otp import CODE_TTL_SECONDS, send_code
 from marketplace.identity.passwords import operator_sign_in
 from marketplace.identity.realname import RealNames
+from marketplace.identity.recency import mark_recent
 from marketplace.identity.residents import PROOF_TTL_SECONDS
 from marketplace.identity.residents import sign_in as resident_sign_in
+from marketplace.identity.second_step import PROOF_TTL_SECONDS as SECOND_STEP_SECONDS
 from marketplace.identity.sms import SandboxSms, SmsSender
 from marketplace.identity.stores import EphemeralStore
 from marketplace.identity.tokens import Session, end_session
-from merchants.staff import staff_sign_in
+from merchants.staff import Person, person_of, staff_sign_in
 from web.pages.forms import AnyRequest, address_of, is_secure, local_place, typed
 from web.pages.real_name import form_values, status_after
-from web.pages.rendering import AREAS, back, page, words_of
+from web.pages.rendering import AREAS, back, page, viewer, words_of
 from web.sessions import COOKIE, ended_cookie, session_cookie
 
 PHONE_COOKIE = "chutan_phone"
 PROOF_COOKIE = "chutan_proof"
+SECOND_STEP_COOKIE = "chutan_second_step"
 
 
 class PasswordSignIn(Protocol):
@@ -44,7 +47,7 @@ async def sign_in_form(request: AnyRequest, sms: NamedDependency[SmsSender]) -> 
     phone = "" if "change" in request.query_params else request.cookies.get(PHONE_COOKIE, "")
     return await page(
         request, "sign_in.html",
-        phone=phone, next=_next(request.query_params.get("next", ""), "/"),
+        phone=phone, next=next_place(request.query_params.get("next", ""), "/"),
         sandbox_code=await sms.last_code(phone) if phone and isinstance(sms, SandboxSms) else None,
         wrong=_wrong(request),
     )  # fmt: skip
@@ -56,7 +59,7 @@ async def send(
 ) -> Redirect:
     """Send a code to the phone that was typed."""
     form = await typed(request)
-    phone, place = form["phone"], f"/sign-in?next={_next(form['next'], '/')}"
+    phone, place = form["phone"], f"/sign-in?next={next_place(form['next'], '/')}"
     try:
         await send_code(phone, address=address_of(request), store=store, sms=sms)
     except Invalid:
@@ -70,7 +73,7 @@ async def send(
 async def sign_in(request: AnyRequest, store: NamedDependency[EphemeralStore]) -> Redirect:
     """Sign the resident in by the code."""
     form = await typed(request)
-    place = _next(form["next"], "/")
+    place = next_place(form["next"], "/")
     try:
         session, _ = await resident_sign_in(
             request.cookies.get(PHONE_COOKIE, ""), form["code"], address=address_of(request), store=store
@@ -80,7 +83,7 @@ async def sign_in(request: AnyRequest, store: NamedDependency[EphemeralStore]) -
             return _refused(f"/sign-in?next={place}", error, wrong="code")
         proof = _kept(request, PROOF_COOKIE, error.facts["proof"], max_age=PROOF_TTL_SECONDS)
         return back(f"/sign-in/identity?next={place}", proof, _kept(request, PHONE_COOKIE, "", max_age=0))
-    return await _signed_in(request, session, store, place, _kept(request, PHONE_COOKIE, "", max_age=0))
+    return await signed_in(request, session, store, place, _kept(request, PHONE_COOKIE, "", max_age=0))
 
 
 @get("/sign-in/identity", include_in_schema=False)
@@ -90,7 +93,7 @@ async def identity_form(
     """Ask who it is, since the account was not signed in to for a long time."""
     if not request.cookies.get(PROOF_COOKIE):
         return back("/sign-in")
-    place = _next(request.query_params.get("next", ""), "/")
+    place = next_place(request.query_params.get("next", ""), "/")
     return await page(request, "sign_in_identity.html", next=place, **form_values(request, real_names))
 
 
@@ -100,7 +103,7 @@ async def settle(
 ) -> Response[str] | Redirect:
     """Open the account to its own person, or another person's own account to them."""
     form = await typed(request)
-    place = _next(form["next"], "/")
+    place = next_place(form["next"], "/")
     try:
         session, _ = await persons.settle(
             proof=request.cookies.get(PROOF_COOKIE, ""), name=form["name"], id_number=form["id_number"],
@@ -113,7 +116,7 @@ async def settle(
             request, "sign_in_identity.html", status=status_after(error), next=place,
             **form_values(request, real_names, form, error),
         )  # fmt: skip
-    return await _signed_in(request, session, store, place, _kept(request, PROOF_COOKIE, "", max_age=0))
+    return await signed_in(request, session, store, place, _kept(request, PROOF_COOKIE, "", max_age=0))
 
 
 @get("/publisher/sign-in", include_in_schema=False)
@@ -145,12 +148,16 @@ async def _by_password(
 ) -> Redirect:
     """Sign somebody in by login and password, and lead them where they wanted to go."""
     form = await typed(request)
-    place = _next(form["next"], home)
+    place = next_place(form["next"], home)
     try:
         session = await sign_in(form["login"], form["password"], address=address_of(request), store=store)
     except ChutanError as error:
+        if error.code == "second_factor_required":
+            return back(
+                f"/{area}/sign-in/second?next={place}", proof_cookie(request, error.facts["proof"], area=area)
+            )
         return _refused(f"/{area}/sign-in?next={place}", error, wrong="password")
-    return await _signed_in(request, session, store, place)
+    return await signed_in(request, session, store, place)
 
 
 @post("/sign-out", include_in_schema=False, status_code=303)
@@ -164,15 +171,30 @@ async def _password_form(request: AnyRequest, area: str, place: str) -> Response
     words = words_of(request)
     return await page(
         request, "password.html", area=area, heading=words(f"sign_in.{area}"), action=AREAS[area],
-        next=_next(request.query_params.get("next", ""), place), wrong=_wrong(request),
+        next=next_place(request.query_params.get("next", ""), place), wrong=_wrong(request),
     )  # fmt: skip
 
 
-async def _signed_in(
+async def signed_in(
     request: AnyRequest, session: Session, store: EphemeralStore, place: str, *cookies: Cookie
 ) -> Redirect:
+    """After a sign-in: the session of before is over, and the new one leads on to `place`."""
+    await mark_recent(session.token, store=store)
+    return await acting_by(request, session, store, place, *cookies)
+
+
+async def acting_by(
+    request: AnyRequest, session: Session, store: EphemeralStore, place: str, *cookies: Cookie
+) -> Redirect:
+    """On to `place` by another session, which is no new sign-in: the session of before is over."""
     await _end_earlier(request, store)
     return back(place, session_cookie(session, secure=is_secure(request)), *cookies)
+
+
+async def person_here(request: AnyRequest) -> Person | None:
+    """The person of the staff who is signed in, if one is."""
+    principal = await viewer(request)
+    return await person_of(principal.id) if principal is not None and principal.role == "staff" else None
 
 
 async def _end_earlier(request: AnyRequest, store: EphemeralStore) -> None:
@@ -189,10 +211,15 @@ def _refused(place: str, error: ChutanError, *, wrong: str) -> Redirect:
 
 def _wrong(request: AnyRequest) -> str | None:
     given = request.query_params.get("wrong")
-    return words_of(request)(f"sign_in.wrong_{given}") if given in ("phone", "code", "password") else None
+    return (
+        words_of(request)(f"sign_in.wrong_{given}")
+        if given in ("phone", "code", "password", "passkey")
+        else None
+    )
 
 
-def _next(given: str, otherwise: str) -> str:
+def next_place(given: str, otherwise: str) -> str:
+    """Where somebody wanted to go, if it is a plain path of this site."""
     place = local_place(given, otherwise=otherwise)
     return otherwise if {"&", "#", "?"} & set(place) else place
 
@@ -200,6 +227,12 @@ def _next(given: str, otherwise: str) -> str:
 def _kept(request: AnyRequest, key: str, value: str, *, max_age: int) -> Cookie:
     """A cookie from one step of signing in to the next."""
     return Cookie(key=key, value=value, httponly=True, samesite="lax", path="/sign-in",
+                  secure=is_secure(request), max_age=max_age)  # fmt: skip
+
+
+def proof_cookie(request: AnyRequest, proof: str, *, area: str, max_age: int = SECOND_STEP_SECONDS) -> Cookie:
+    """The proof that stands for the password, from the first step of signing in to the second."""
+    return Cookie(key=SECOND_STEP_COOKIE, value=proof, httponly=True, samesite="lax", path=AREAS[area],
                   secure=is_secure(request), max_age=max_age)  # fmt: skip
 
 
