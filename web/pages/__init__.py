@@ -14,10 +14,24 @@ from litestar.response import Redirect
 from litestar.static_files import create_static_files_router
 from litestar.types import ControllerRouterHandler
 
-from web.pages import account, activities, mall, operator, pool, publisher, redemptions, sign_in, till, wallet
+from web.pages import (
+    account,
+    activities,
+    devices,
+    mall,
+    operator,
+    pool,
+    publisher,
+    redemptions,
+    sign_in,
+    till,
+    till_app,
+    till_day,
+    wallet,
+)
 from web.pages.rendering import AREAS, STATIC, render, words_of
 from web.problems import ProblemText
-from web.sessions import ended_cookie
+from web.sessions import DEVICE_COOKIE, ended_cookie, ended_device_cookie
 
 _KEPT = CacheControlHeader(max_age=365 * 24 * 3600, public=True, immutable=True)
 
@@ -25,7 +39,8 @@ _KEPT = CacheControlHeader(max_age=365 * 24 * 3600, public=True, immutable=True)
 def page_handlers() -> list[ControllerRouterHandler]:
     """All pages, and `/static` with the front end: its files are named by their content, so that they keep."""
     STATIC.mkdir(exist_ok=True)
-    parts = (mall, sign_in, account, wallet, activities, redemptions, pool, publisher, till, operator)
+    parts = (mall, sign_in, account, wallet, activities, redemptions, pool, publisher, till, till_app, till_day,
+             devices, operator)  # fmt: skip
     return [
         *(handler for part in parts for handler in part.HANDLERS),
         create_static_files_router(
@@ -41,7 +56,8 @@ def error_page(request: Request[Any, Any, Any], problem: ProblemText) -> Respons
     if problem.code == "unauthenticated" and path != AREAS[area]:
         place = f"?next={path}" if request.method == "GET" else ""
         secure = request.url.scheme == "https"
-        return Redirect(AREAS[area] + place, status_code=303, cookies=[ended_cookie(secure=secure)])
+        ended = ended_device_cookie if DEVICE_COOKIE in request.cookies else ended_cookie
+        return Redirect(AREAS[area] + place, status_code=303, cookies=[ended(secure=secure)])
     return render(
         words_of(request), "error.html", area=area, path=path, status=problem.status, problem=problem, role=None,
         refused=None, csrf="", form_key="", sign_in=AREAS[area],
