@@ -5,3 +5,6 @@ if (form && code) {
   form.elements.code.value = code;
   history.replaceState(null, "", location.pathname);
 }
+
+// The code is good once: a second tap would be refused.
+form?.addEventListener("submit", () => (form.querySelector("button").disabled = true));

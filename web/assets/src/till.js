@@ -16,13 +16,14 @@ if (page) open(page);
 
 async function open(page) {
   const form = page.querySelector("[data-till]");
+  let till = null;
   awaitCode(form);
   listenForScanner((code) => take(code));
   offerScanning(form, (code) => take(code));
   form.addEventListener("submit", submit);
   install(page.dataset.tillPage);
   network(page.querySelector("[data-network]"));
-  const till = await counter(page, form).catch(() => null);
+  till = await counter(page, form).catch(() => null);
 
   function take(code) {
     form.elements.code.value = code;
@@ -65,6 +66,7 @@ async function counter(page, form) {
     await queue.put(entry);
     show("sending");
     const outcome = await desk.send(entry);
+    if (outcome.status === 429) outcome.state = "refused"; // there is a network, and somebody to tell
     list.inHand.delete(entry.key);
     latest = outcome.state === "refused" ? null : { code, at: Date.now() };
     if (outcome.state === "good") {
@@ -73,7 +75,7 @@ async function counter(page, form) {
       await queue.remove(entry);
       clear(form);
     } else if (outcome.state === "refused") {
-      show("bad", { why: outcome.why });
+      show("bad", { why: worded(form, outcome) });
       await queue.remove(entry);
       if (outcome.field === "bill_fen") form.elements.bill.focus();
       else form.elements.code.select();
@@ -117,6 +119,11 @@ function awaitCode(form) {
   const field = wrong ?? form.elements.code;
   field.focus({ preventScroll: true });
   field.select();
+}
+
+/** Why it was refused, with the field that it is about. */
+function worded(form, { why, field }) {
+  return field === "bill_fen" ? `${form.querySelector('[for="bill"]').textContent.trim()}：${why}` : why;
 }
 
 function offerUndoing(page, done) {

@@ -11,11 +11,22 @@ addEventListener("install", (event) => {
 
 addEventListener("activate", (event) => {
   event.waitUntil((async () => {
-    const names = await caches.keys();
-    await Promise.all(names.filter((name) => name !== FILES && name !== PAGES).map((name) => caches.delete(name)));
     await clients.claim();
+    if (await renewed()) await forgetOlder();
   })());
 });
+
+/** Whether the pages that were kept are now of the files that this worker has. */
+async function renewed() {
+  const pages = await (await caches.open(PAGES)).keys();
+  const fresh = await Promise.allSettled(pages.map(({ url }) => fetched(new Request(url))));
+  return fresh.every(({ status, value }) => status === "fulfilled" && value.ok);
+}
+
+async function forgetOlder() {
+  const older = (await caches.keys()).filter((name) => name.startsWith("till-") && name !== FILES && name !== PAGES);
+  await Promise.all(older.map((name) => caches.delete(name)));
+}
 
 addEventListener("message", (event) => {
   if (typeof event.data?.keep === "string") event.waitUntil(fetched(new Request(event.data.keep)).catch(() => {}));

@@ -21,10 +21,12 @@ export function openDesk(csrf) {
 
   async function greet() {
     const answer = await ask("/state", {});
-    if (!answer?.ok) return answer === null ? "waiting" : verdictOf(answer.status, "");
-    const state = await answer.json();
+    if (answer && !answer.ok) return verdictOf(answer.status, "");
+    const state = await answer?.json().catch(() => null);
+    if (!state) return "waiting";
     heard(state.server_ms);
     csrf = state.csrf;
+    for (const field of document.querySelectorAll('[name="_csrf_token"]')) field.value = csrf;
     return "good";
   }
 
@@ -43,6 +45,7 @@ export function openDesk(csrf) {
     return { state, status: answer.status, why: said.errors?.[0]?.detail ?? said.detail, field: said.errors?.[0]?.field };
   }
 
+  addEventListener("online", greet);
   return {
     now: () => Date.now() + apartMs,
     greet,
