@@ -20,8 +20,6 @@ from uuid import UUID
 from stdnum.exceptions import ValidationError
 from stdnum.iso7064 import mod_11_10
 
-from marketplace import clock
-
 STEP_SECONDS: Final = 30
 _STEPS_APART: Final = 1  # a till whose clock is up to half a minute off
 
@@ -33,14 +31,19 @@ def new_code() -> str:
 
 
 def normal_code(typed: str) -> str | None:
-    """The code that somebody typed, whatever the spaces, hyphens and widths of its digits; None if it is none."""
-    digits = "".join(c for c in unicodedata.normalize("NFKC", typed) if not c.isspace() and c != "-")
+    """The code that somebody typed, whatever the spaces, dashes and widths of its digits; None if it is none."""
+    digits = "".join(c for c in unicodedata.normalize("NFKC", typed) if not _is_between(c))
     if len(digits) != 12 or not (digits.isascii() and digits.isdigit()):
         return None
     try:
         return str(mod_11_10.validate(digits))
     except ValidationError:
         return None
+
+
+def _is_between(character: str) -> bool:
+    """Whether it only parts digits: a space, a dash, or a mark that nobody sees."""
+    return character.isspace() or unicodedata.category(character) in ("Pd", "Cf")
 
 
 def new_token_key() -> bytes:
@@ -89,9 +92,19 @@ class ShownToken(NamedTuple):
     mac: str
 
 
+def looks_like_token(shown: str) -> bool:
+    """Whether what a scanner typed is meant as a token, and not as a code."""
+    return _unwidened(shown).startswith("CT.")
+
+
+def _unwidened(shown: str) -> str:
+    """A scanner types through the input method of its device, which may widen its characters."""
+    return unicodedata.normalize("NFKC", shown).strip()
+
+
 def parse_token(shown: str) -> ShownToken | None:
     """The parts of a token, or None if it is no token at all."""
-    parts = shown.strip().split(".")
+    parts = _unwidened(shown).split(".")
     if (
         len(parts) != 4
         or parts[0] != "CT"
@@ -105,9 +118,9 @@ def parse_token(shown: str) -> ShownToken | None:
         return None
 
 
-def is_fresh(shown: ShownToken, key: bytes) -> bool:
-    """Whether the token is the coupon's own and of this half minute, or of a neighbouring one."""
-    step = int(clock.now().timestamp()) // STEP_SECONDS
+def is_fresh(shown: ShownToken, key: bytes, *, at: datetime) -> bool:
+    """Whether the token is the coupon's own and of the half minute of `at`, or of a neighbouring one."""
+    step = int(at.timestamp()) // STEP_SECONDS
     genuine = hmac.compare_digest(shown.mac.encode(), _mac(shown.redemption, key, shown.step).encode())
     return genuine and abs(shown.step - step) <= _STEPS_APART
 

@@ -145,17 +145,13 @@ async def stores(*, publisher: UUID) -> list[Store]:
     return [Store(**row) for row in rows]
 
 
-async def till(till_id: UUID) -> Till:
-    """A till with its store and publisher. Raises NotFound."""
-    row = await db.fetch_row(f"{_TILLS} WHERE t.id = $1", till_id)
-    if row is None:
-        raise NotFound
-    return Till(**row)
-
-
 async def tills(*, publisher: UUID) -> list[Till]:
-    """The tills of `publisher`, store by store, oldest first."""
-    rows = await db.fetch(f"{_TILLS} WHERE s.publisher = $1 ORDER BY s.id, t.id", publisher)
+    """The tills of `publisher` that staff may stand at, store by store, oldest first: devices are their own."""
+    rows = await db.fetch(
+        f"{_TILLS} LEFT JOIN till_device d ON d.till = t.id WHERE s.publisher = $1 AND d.till IS NULL"
+        " ORDER BY s.id, t.id",
+        publisher,
+    )
     return [Till(**row) for row in rows]
 
 

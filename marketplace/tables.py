@@ -321,6 +321,15 @@ class Till(Table, tablename="till"):
     created_at = Timestamptz(default=None)
 
 
+class TillDevice(Table, tablename="till_device"):
+    till = UUID(primary_key=True, default=None)
+    kind = Text(default=None)
+    added_by = Text(default=None)
+    added_at = Timestamptz(default=None)
+    last_seen_at = Timestamptz(null=True, default=None)
+    revoked_at = Timestamptz(null=True, default=None)
+
+
 class Verification(Table, tablename="verification"):
     id = UUID(primary_key=True, default=None)
     redemption = UUID(default=None)
@@ -330,6 +339,7 @@ class Verification(Table, tablename="verification"):
     discount_fen = BigInt(default=None)
     verified_at = Timestamptz(default=None)
     reversed_at = Timestamptz(null=True, default=None)
+    scanned_at = Timestamptz(null=True, default=None)
 
 
 class Lot(Table, tablename="lot"):

@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
-
-import msgspec
 
 from marketplace import clock, db, ledger
 from marketplace.chart import PROMISES, payable
 from marketplace.coupons import is_fresh, normal_code, parse_token
-from marketplace.errors import ChutanError, NotFound, Refused
+from marketplace.errors import ChutanError, FieldError, Invalid, NotFound, Refused
 from marketplace.ids import new_id
-from marketplace.offers.benefits import Kind
 from marketplace.offers.terms import discount_fen, require_usable, terms_from
 from marketplace.redemptions import CLOSED_AS, REVERSAL_WINDOW, answered_before, closed, consumed
 
-
-class Verification(msgspec.Struct, frozen=True, kw_only=True):
-    """What a till did, and whether it can still be undone."""
-
-    id: UUID
-    title: str
-    kind: Kind
-    discount_fen: int
-    verified_at: datetime
-    reversed_at: datetime | None
-    reversible: bool
+LONGEST_WITHOUT_NETWORK: Final = timedelta(days=1)
+_CLOCKS_APART: Final = timedelta(minutes=1)
 
 
 _SHOWN = """
@@ -48,33 +36,40 @@ async def verify(
     token: str | None,
     bill_fen: int | None,
     key: ledger.IdempotencyKey | None,
+    scanned_at: datetime | None = None,
 ) -> dict[str, Any]:
     """Use the coupon behind `code` or `token` at the till's store, for a bill of `bill_fen`: all it held is captured.
 
-    It is judged by the terms it was redeemed under. Raises NotFound `coupon_not_found` (also another publisher's);
-    Refused `coupon_already_used` (with when and where), `coupon_cancelled`, `coupon_expired`, `wrong_store`,
-    `outside_hours`, `minimum_bill_not_met`; Invalid when a bill is needed.
+    It is judged by the terms it was redeemed under. A till that had no network says when it scanned, up to a day ago:
+    the token and the coupon's hours are judged by that, all else by how things stand now. Raises NotFound
+    `coupon_not_found` (also another publisher's); Refused `coupon_already_used` (with when and where),
+    `coupon_cancelled`, `coupon_expired`, `wrong_store`, `outside_hours`, `minimum_bill_not_met`; Invalid when a bill
+    is needed, or it was scanned too long ago.
     """
     try:
-        return await _verify(till, code, token, bill_fen, key)
+        return await _verify(till, code, token, bill_fen, key, scanned_at)
     except ChutanError as refusal:
         if key is not None and (earlier := await ledger.answered(key)) is not None:
             return dict(earlier.answer)
         if refusal.code == "coupon_already_used":  # somebody else was quicker: say what became of the coupon
-            await _refuse_closed(await _shown(till, code, token, fresh=False))
+            await _refuse_closed(await _shown(till, code, token, fresh_at=None))
         raise
 
 
 _VERIFICATION: Final = ledger.Relation(
-    "verification", ("id", "redemption", "store", "till", "bill_fen", "discount_fen", "verified_at"), rank=2
+    "verification",
+    ("id", "redemption", "store", "till", "bill_fen", "discount_fen", "verified_at", "scanned_at"),
+    rank=2,
 )
 
 
 async def _verify(
-    till: UUID, code: str | None, token: str | None, bill_fen: int | None, key: ledger.IdempotencyKey | None
-) -> dict[str, Any]:
-    shown = await _shown(till, code, token)
+    till: UUID, code: str | None, token: str | None, bill_fen: int | None, key: ledger.IdempotencyKey | None,
+    scanned_at: datetime | None,
+) -> dict[str, Any]:  # fmt: skip
     now = clock.now()
+    scanned_at = _lately(scanned_at, now)
+    shown = await _shown(till, code, token, fresh_at=scanned_at or now)
     if shown["status"] != "issued":
         await _refuse_closed(shown)
     if now >= shown["expires_at"]:
@@ -82,7 +77,7 @@ async def _verify(
     terms = terms_from(shown["terms"])
     if shown["store"] not in (terms.stores or [shown["store"]]):
         raise Refused("wrong_store", stores=await _store_names(terms.stores or ()))
-    require_usable(terms, bill_fen=bill_fen, at=now)
+    require_usable(terms, bill_fen=bill_fen, at=scanned_at or now)
     given_fen = discount_fen(terms, bill_fen)
 
     holds = (await ledger.holds_of([shown["id"]])).get(shown["id"])
@@ -100,7 +95,8 @@ async def _verify(
         legs=[_captured(hold, pending, shown["publisher"], given_fen) for hold, pending in holds.items()],
         at=now,
         inserts=[
-            ledger.Insert(_VERIFICATION, (verification, shown["id"], shown["store"], till, bill_fen, given_fen, now)),
+            ledger.Insert(_VERIFICATION, (verification, shown["id"], shown["store"], till, bill_fen, given_fen, now,
+                                          scanned_at)),
             consumed(shown["id"], resident=shown["resident"], publisher=shown["publisher"], amount_g=shown["price_g"],
                      at=now, settle_after=now + REVERSAL_WINDOW),
         ],
@@ -111,14 +107,28 @@ async def _verify(
     return dict(await ledger.submit(group))
 
 
-async def _shown(till: UUID, code: str | None, token: str | None, *, fresh: bool = True) -> db.Row:
-    """The redemption behind what was typed or scanned, if it is of the till's own publisher."""
+def _lately(scanned_at: datetime | None, now: datetime) -> datetime | None:
+    """When it was scanned, which is not after `now`. Raises Invalid."""
+    if scanned_at is None:
+        return None
+    if not now - LONGEST_WITHOUT_NETWORK <= scanned_at <= now + _CLOCKS_APART:
+        raise Invalid(FieldError("scanned_at", "out_of_range"))
+    return min(scanned_at, now)
+
+
+async def _shown(till: UUID, code: str | None, token: str | None, *, fresh_at: datetime | None) -> db.Row:
+    """The redemption behind what was typed or scanned, if it is of the till's own publisher. A token counts in its
+    half minute, which must be that of `fresh_at` where one is given."""
     row = None
     if token is not None:
         parts = parse_token(token)
         if parts is not None:
             row = await db.fetch_row(_SHOWN + "r.id = $2", till, parts.redemption)
-            if row is not None and fresh and not is_fresh(parts, row["token_key"]):
+            if (
+                row is not None
+                and fresh_at is not None
+                and not is_fresh(parts, row["token_key"], at=fresh_at)
+            ):
                 row = None
     elif code is not None:
         digits = normal_code(code)
@@ -214,21 +224,3 @@ async def _reversed(row: db.Row, key: ledger.IdempotencyKey | None) -> ledger.Gr
         answer={"id": str(row["id"]), "redemption_id": str(row["redemption"]), "status": "reversed",
                 "reversed_at": now.isoformat().replace("+00:00", "Z")},
     )  # fmt: skip
-
-
-async def last_verification(*, till: UUID, verification: UUID | None = None) -> Verification | None:
-    """The latest verification at `till`, or the one with the id `verification` if it was made there."""
-    row = await db.fetch_row(
-        """SELECT u.id, v.terms ->> 'title' AS title, v.terms ->> 'kind' AS kind,
-                  u.discount_fen, u.verified_at, u.reversed_at,
-                  coalesce(k.state = 'pending', false) AND u.reversed_at IS NULL AS reversible
-           FROM till t JOIN verification u ON u.store = t.store AND u.till = t.id
-           JOIN redemption r ON r.id = u.redemption JOIN offer_version v ON v.id = r.offer_version
-           LEFT JOIN consumption_record k ON k.redemption = r.id AND k.state <> 'reversed'
-           WHERE t.id = $1 AND ($2::uuid IS NULL OR u.id = $2) ORDER BY u.id DESC LIMIT 1""",
-        till, verification,
-    )  # fmt: skip
-    if row is None:
-        return None
-    open_still = row["reversible"] and clock.now() < row["verified_at"] + REVERSAL_WINDOW
-    return Verification(**{**row, "reversible": open_still})

@@ -7,11 +7,11 @@ from typing import Final, Literal
 from marketplace.errors import Refused
 
 Role = Literal["owner", "manager", "cashier"]
-Deed = Literal["read_offers", "publish", "verify", "manage_staff", "manage_stores"]
+Deed = Literal["read_offers", "publish", "verify", "manage_tills", "manage_staff", "manage_stores"]
 
 _MAY: Final[dict[Role, frozenset[Deed]]] = {
-    "owner": frozenset({"read_offers", "publish", "verify", "manage_staff", "manage_stores"}),
-    "manager": frozenset({"read_offers", "publish", "verify", "manage_stores"}),
+    "owner": frozenset({"read_offers", "publish", "verify", "manage_tills", "manage_staff", "manage_stores"}),
+    "manager": frozenset({"read_offers", "publish", "verify", "manage_tills", "manage_stores"}),
     "cashier": frozenset({"read_offers", "verify"}),
 }
 

@@ -12,7 +12,7 @@ from litestar import Request
 from litestar.datastructures import State
 from litestar.di import Provide
 
-from marketplace import publishers
+from marketplace import devices
 from marketplace.errors import NotFound, Refused
 from marketplace.identity.stores import EphemeralStore
 from marketplace.identity.tokens import Principal, Role, principal_of
@@ -161,7 +161,7 @@ async def till(request: AnyRequest) -> Till:
     """The till that calls."""
     principal = await _as("till", request)
     try:
-        found = await publishers.till(principal.id)
+        found = await devices.calling(principal.id)
     except NotFound as error:
         raise Refused("unauthenticated") from error
     return Till(found.id, found.store, found.publisher)

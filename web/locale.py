@@ -112,6 +112,8 @@ def worded(name: str, value: Any) -> str:
             return f"{value:,}"
         case datetime():
             return value.astimezone(clock.SHANGHAI).strftime("%Y-%m-%d %H:%M")
+        case list():
+            return "、".join(map(str, value))
         case str() if name.endswith("_at"):
             return worded(name, datetime.fromisoformat(value))
     return str(value)

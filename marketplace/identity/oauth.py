@@ -1,4 +1,5 @@
-"""OAuth 2.0 client credentials (RFC 6749 section 4.4): channels by secret, banks by a signed assertion (RFC 7523)."""
+"""OAuth 2.0 client credentials (RFC 6749 section 4.4): channels and cash registers by secret, banks by a signed
+assertion (RFC 7523)."""
 
 from __future__ import annotations
 
@@ -46,7 +47,7 @@ class ClientAssertion(msgspec.Struct, frozen=True):
 
 
 async def register_client(
-    *, client_id: str, role: Literal["channel", "bank"], subject: str,
+    *, client_id: str, role: Literal["channel", "bank", "till"], subject: str,
     secret: str | None = None, public_jwk: Mapping[str, Any] | None = None,
 ) -> None:  # fmt: skip
     """Make a client known; one of `secret` (kept as a digest, so it must be random) and `public_jwk` is given."""

@@ -88,7 +88,7 @@ async def open_till(page: Page, site: str) -> None:
 async def verify(page: Page, code: str, bill: str) -> None:
     await page.locator("input[name=bill]").fill(bill)
     await page.locator("input[name=code]").fill(code)
-    await page.locator("form[data-till] button").first.click()
+    await page.locator("[data-verify]").click()
 
 
 @pytest.mark.parametrize(("script", "phone"), [(True, "13900000000"), (False, "13900000001")])

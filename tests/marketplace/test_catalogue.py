@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from marketplace import chart, clock, db, ledger
+from marketplace.devices import calling
 from marketplace.errors import FieldError, Invalid, NotFound
 from marketplace.ids import new_id
 from marketplace.offers import catalogue, lifecycle
@@ -20,7 +21,6 @@ from marketplace.publishers import (
     create_publisher,
     create_till,
     stores,
-    till,
     tills,
 )
 from marketplace.publishers import publisher as publisher_of
@@ -216,11 +216,11 @@ async def test_the_operator_sees_what_waits():
 async def test_a_till_knows_its_store_and_publisher():
     publisher = await a_publisher(stores=STORES)
     (store,) = await stores(publisher=publisher)
-    found = await till(await create_till(store=store.id, name="1 号收银台"))
+    found = await calling(await create_till(store=store.id, name="1 号收银台"))
     assert (found.store, found.store_name, found.publisher) == (store.id, "江汉路店", publisher)
     await a_till()
     assert await tills(publisher=publisher) == [found]
-    for nowhere in (till(new_id()), create_till(store=new_id(), name="x"), publisher_of(new_id())):
+    for nowhere in (calling(new_id()), create_till(store=new_id(), name="x"), publisher_of(new_id())):
         with pytest.raises(NotFound):
             await nowhere
 

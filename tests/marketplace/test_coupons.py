@@ -46,16 +46,16 @@ def test_a_token_is_fresh_in_its_half_minute_and_the_neighbouring_ones() -> None
     redemption, key = new_id(), coupons.new_token_key()
     shown = coupons.parse_token(coupons.token_at(redemption, key, clock.now()).token)
     assert shown is not None
-    assert coupons.is_fresh(shown, key)
+    assert coupons.is_fresh(shown, key, at=clock.now())
     for steps in (-2, 2):
         with clock.travelled(timedelta(seconds=steps * coupons.STEP_SECONDS)):
-            assert not coupons.is_fresh(shown, key)
+            assert not coupons.is_fresh(shown, key, at=clock.now())
 
 
 def test_a_token_of_another_key_or_redemption_is_not_genuine() -> None:
     redemption, key = new_id(), coupons.new_token_key()
     shown = coupons.parse_token(coupons.token_at(redemption, key, clock.now()).token)
     assert shown is not None
-    assert not coupons.is_fresh(shown, coupons.new_token_key())
-    assert not coupons.is_fresh(shown._replace(redemption=new_id()), key)
-    assert not coupons.is_fresh(shown._replace(step=shown.step + 1), key)
+    assert not coupons.is_fresh(shown, coupons.new_token_key(), at=clock.now())
+    assert not coupons.is_fresh(shown._replace(redemption=new_id()), key, at=clock.now())
+    assert not coupons.is_fresh(shown._replace(step=shown.step + 1), key, at=clock.now())

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from marketplace import chart, clock, coupons, db, ledger, redemptions, verifications
+from marketplace import chart, clock, coupons, db, ledger, redemptions, till_day
 from marketplace.errors import Invalid, NotFound, Refused
 from marketplace.expiry import expire
 from marketplace.offers.terms import Conditions
@@ -379,15 +379,17 @@ async def test_a_verification_undone_after_the_coupons_last_day_expires_and_give
 async def test_the_last_verification_of_a_till_can_be_undone_while_its_window_is_open(database: str) -> None:
     offer = await an_offer()
     till, other = await a_till(of=offer), await a_till(of=offer)
-    assert await verifications.last_verification(till=till) is None
+    assert await till_day.last_verification(till=till) is None
     for _ in range(2):
         used = await verify(till, (await redeemed(offer))[1])
-    last = await verifications.last_verification(till=till)
+    last = await till_day.last_verification(till=till)
     assert last is not None
     assert (str(last.id), last.title, last.reversible) == (used["id"], offer.title, True)
-    assert await verifications.last_verification(till=other, verification=last.id) is None
+    assert await till_day.last_verification(till=other) is None
+    assert await till_day.last_verification(till=other, verification=last.id) == last
+    assert await till_day.last_verification(till=await a_till(), verification=last.id) is None
     with clock.travelled(redemptions.REVERSAL_WINDOW):
-        last = await verifications.last_verification(till=till)
+        last = await till_day.last_verification(till=till)
         assert last is not None
         assert not last.reversible
 
@@ -401,7 +403,7 @@ async def test_a_verification_is_undone_once_and_never_after_settlement(database
         await reverse(till, used["id"])
     else:
         await settle(EmbeddedRegistry(), everything=True)
-    last = await verifications.last_verification(till=till)
+    last = await till_day.last_verification(till=till)
     assert last is not None
     assert (last.reversible, last.reversed_at is not None) == (False, by == "reversal")
 

@@ -1,4 +1,4 @@
-"""Signing in: residents by a one-time code, people with a password, channels and banks by OAuth 2.0."""
+"""Signing in: residents by a one-time code, people with a password, channels, cash registers and banks by OAuth 2.0."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ def _oauth_problem(request: AnyRequest, error: Exception) -> Response[Any]:
 
 
 @post(
-    "/oauth/token", status_code=200, tags=["auth"], summary="An access token for a channel or a bank",
+    "/oauth/token", status_code=200, tags=["auth"], summary="An access token for a channel, a cash register or a bank",
     exception_handlers={Exception: _oauth_problem}, opt=refusal(TokenRefusal),
 )  # fmt: skip
 async def token(

@@ -23,9 +23,21 @@ STATIC = ASSETS.parent / "static"
 STATIC_URL = "/static"
 NODE_MODULES = ASSETS / "node_modules"
 
-ENTRIES = ("src/main.js", "src/till.js", "src/coupon.js", "src/passkey.js", "styles/main.css")
+ENTRIES = (
+    "src/main.js",
+    "src/till.js",
+    "src/till_worker.js",
+    "src/coupon.js",
+    "src/pair.js",
+    "src/passkey.js",
+    "styles/main.css",
+)
 # What the pages ask the manifest for, and could not do without.
-REQUIRED = ("main.js", "till.js", "coupon.js", "passkey.js", "main.css", "zxing_reader.wasm")
+REQUIRED = (
+    "main.js", "till.js", "till_worker.js", "coupon.js", "pair.js", "passkey.js", "main.css", "zxing_reader.wasm",
+)  # fmt: skip
+# What the till must have to open without a network.
+SHELL = ("main.js", "main.css", "till.js")
 
 NPM = ["--ignore-scripts", "--no-progress", "--loglevel=error"]
 ESBUILD = [
@@ -56,9 +68,10 @@ def build(*, force: bool = False) -> bool:
         return False
     _install_packages()
     STATIC.mkdir(exist_ok=True)
-    manifest, files = _bundle()
+    manifest, files, shell = _bundle()
+    (STATIC / "till-shell.json").write_text(json.dumps(shell, indent=2) + "\n", encoding="utf-8")
     (STATIC / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-    kept = {*files, "manifest.json"}
+    kept = {*files, "manifest.json", "till-shell.json"}
     for path in STATIC.iterdir():
         if path.name not in kept:
             path.unlink()
@@ -102,8 +115,8 @@ def _install_packages() -> None:
     stamp.write_text(locked + "\n", encoding="utf-8")
 
 
-def _bundle() -> tuple[dict[str, str], list[str]]:
-    """Run esbuild; answers the manifest, and every file that was written."""
+def _bundle() -> tuple[dict[str, str], list[str], list[str]]:
+    """Run esbuild; answers the manifest, every file that was written, and those that the till is made of."""
     metafile = STATIC / "meta.json"
     esbuild = "node_modules/esbuild/bin/esbuild"
     _run(
@@ -117,8 +130,12 @@ def _bundle() -> tuple[dict[str, str], list[str]]:
     )
     names: dict[str, str] = {}
     files = []
+    imports: dict[str, list[str]] = {}
     for output, about in json.loads(metafile.read_text(encoding="utf-8"))["outputs"].items():
         file = Path(output).name
+        imports[file] = [
+            Path(one["path"]).name for one in about.get("imports", ()) if not one.get("external")
+        ]
         files.append(file)
         if "entryPoint" in about:
             names[Path(about["entryPoint"]).name] = file
@@ -130,7 +147,19 @@ def _bundle() -> tuple[dict[str, str], list[str]]:
             f"the bundle lacks {', '.join(missing)}; the scanner's WebAssembly is bundled by "
             'importing "zxing-wasm/reader/zxing_reader.wasm" and handing its address to locateFile'
         )
-    return dict(sorted(names.items())), files
+    return dict(sorted(names.items())), files, _with_imports([names[name] for name in SHELL], imports)
+
+
+def _with_imports(files: list[str], imports: dict[str, list[str]]) -> list[str]:
+    """`files`, and what they load, at once or later."""
+    found: list[str] = []
+    ahead = list(files)
+    while ahead:
+        file = ahead.pop()
+        if file not in found:
+            found.append(file)
+            ahead += imports.get(file, ())
+    return sorted(found)
 
 
 def lock() -> None:

@@ -20,6 +20,7 @@ from web.pages import (
     application,
     applications,
     apply,
+    devices,
     join,
     limits,
     mall,
@@ -36,11 +37,13 @@ from web.pages import (
     stores,
     team,
     till,
+    till_app,
+    till_day,
     wallet,
 )
 from web.pages.rendering import AREAS, STATIC, render, words_of
 from web.problems import ProblemText
-from web.sessions import ended_cookie
+from web.sessions import DEVICE_COOKIE, ended_cookie, ended_device_cookie
 
 # Where somebody is led who may not use the console yet, or any more.
 _ELSEWHERE = {"publisher_not_active": "/publisher/application", "no_organisation": "/publisher/organisations"}
@@ -52,7 +55,8 @@ def page_handlers() -> list[ControllerRouterHandler]:
     STATIC.mkdir(exist_ok=True)
     parts = (
         mall, sign_in, second_step, account, wallet, activities, redemptions, pool, publisher, limits, rules, till,
-        operator, apply, application, applications, organisations, team, join, stores, security, memberships,
+        till_app, till_day, devices, operator, apply, application, applications, organisations, team, join, stores,
+        security, memberships,
     )  # fmt: skip
     return [
         *(handler for part in parts for handler in part.HANDLERS),
@@ -69,7 +73,8 @@ def error_page(request: Request[Any, Any, Any], problem: ProblemText) -> Respons
     if problem.code == "unauthenticated" and path != AREAS[area]:
         place = f"?next={path}" if request.method == "GET" else ""
         secure = request.url.scheme == "https"
-        return Redirect(AREAS[area] + place, status_code=303, cookies=[ended_cookie(secure=secure)])
+        ended = ended_device_cookie if DEVICE_COOKIE in request.cookies else ended_cookie
+        return Redirect(AREAS[area] + place, status_code=303, cookies=[ended(secure=secure)])
     elsewhere = f"/{area}/security" if problem.code == "sign_in_again" else _ELSEWHERE.get(problem.code, path)
     if elsewhere != path:
         return Redirect(elsewhere, status_code=303)

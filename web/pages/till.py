@@ -1,74 +1,88 @@
-"""The till: a code in, a big answer out, and a way back from a mistake."""
+"""The till: a code in, a big answer out, and a way back from a mistake. Whole without JavaScript.
+
+With JavaScript the same page sends each code by itself to `check`, keeps what it could not send, and opens without a
+network; web/assets/src/till.js is its other half.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.response import Redirect
+from litestar.template.base import csrf_token
 
-from marketplace.errors import ChutanError, Invalid, NotFound
-from marketplace.publishers import Till, tills
-from marketplace.verifications import Verification, last_verification, reverse, verify
-from merchants.publishing import require
-from web.access import Staff
-from web.pages.forms import AnyRequest, hundredths, idempotency_key, typed
+from marketplace import clock
+from marketplace.coupons import looks_like_token
+from marketplace.errors import ChutanError, FieldError, Invalid, NotFound
+from marketplace.publishers import Till
+from marketplace.till_day import Verification, last_verification
+from marketplace.verifications import reverse, verify
+from web.pages.cashier import Cashier, cashier, id_of
+from web.pages.forms import AnyRequest, Typed, hundredths, idempotency_key, typed
 from web.pages.rendering import back, page, when, words_of
 from web.problems import problem_of
 from web.throttle import Throttle
 
-# What a cashier subtracts; a gift or a ticket is handed over, and its value is nobody's discount.
-OFF_THE_BILL: Final = frozenset({"cash_coupon", "discount", "transit"})
-
 
 @get("/publisher/till", include_in_schema=False)
-async def till_page(request: AnyRequest, staff: NamedDependency[Staff]) -> Response[str]:
+async def till_page(request: AnyRequest) -> Response[str]:
     """The till that was chosen; a choice of tills where there are several and none was chosen."""
-    require(staff.role, "verify")
-    till = await _chosen(staff, request.query_params.get("till", ""))
+    who = await cashier(request)
+    till = who.till(request.query_params.get("till", ""))
     done = None
-    if till is not None:
-        verification = _id(request.query_params.get("done", ""))
-        done = await last_verification(till=till.id, verification=verification) if verification else None
-    return await _till(request, staff, till, done=done)
+    if till is not None and (verification := id_of(request.query_params.get("done", ""))) is not None:
+        done = await last_verification(till=till.id, verification=verification)
+    return await _till(request, who, till, done=done)
 
 
 @post("/publisher/till", include_in_schema=False)
-async def check(
-    request: AnyRequest, staff: NamedDependency[Staff], throttle: NamedDependency[Throttle]
-) -> Response[Any]:
+async def check(request: AnyRequest, throttle: NamedDependency[Throttle]) -> Response[Any]:
     """Verify what was typed or scanned."""
-    require(staff.role, "verify")
+    who = await cashier(request)
     form = await typed(request)
-    till = await _chosen(staff, form["till"])
-    if till is None:
-        raise NotFound
-    shown = form["code"]
-    scanned = shown.startswith("CT.")
+    till = who.chosen(form["till"])
     try:
-        bill_fen = hundredths(form["bill"], field="bill_fen")
-        key = idempotency_key(form, principal=f"staff:{staff.id}", operation="verify",
-                              says=f"{till.id} {shown} {bill_fen}")  # fmt: skip
-        async with throttle.guessing(till.id):
-            verified = await verify(till=till.id, code=None if scanned else shown, token=shown if scanned else None,
-                                    bill_fen=bill_fen, key=key)  # fmt: skip
+        verified = await _verified(form, till, throttle)
     except ChutanError as refused:
-        return await _till(request, staff, till, refusal=refused, typed={"code": shown, "bill": form["bill"]})
+        return await _till(
+            request, who, till, refusal=refused, typed={"code": form["code"], "bill": form["bill"]}
+        )
     return back(f"/publisher/till?till={till.id}&done={verified['id']}")
 
 
-@post("/publisher/till/reverse", include_in_schema=False, status_code=303)
-async def undo(request: AnyRequest, staff: NamedDependency[Staff]) -> Redirect:
-    """Reverse a verification of this till's store."""
-    require(staff.role, "verify")
+@post("/publisher/till/checks", include_in_schema=False, status_code=201)
+async def check_by_script(request: AnyRequest, throttle: NamedDependency[Throttle]) -> dict[str, Any]:
+    """Verify as `check` does, for a page that shows the answer itself; again with the same key, the same answer."""
+    who = await cashier(request)
     form = await typed(request)
-    till, verification = await _chosen(staff, form["till"]), _id(form["verification"])
-    if till is None or verification is None:
+    till = who.chosen(form["till"])
+    verified = await _verified(form, till, throttle)
+    done = await last_verification(till=till.id, verification=UUID(verified["id"]))
+    assert done is not None
+    return {**shown(done), "server_ms": _now_ms()}
+
+
+@get("/publisher/till/state", include_in_schema=False)
+async def state(request: AnyRequest) -> dict[str, Any]:
+    """What a page needs that was opened without a network: the server's time, and a token for what it sends."""
+    await cashier(request)
+    return {"server_ms": _now_ms(), "csrf": csrf_token({"request": request})}
+
+
+@post("/publisher/till/reverse", include_in_schema=False, status_code=303)
+async def undo(request: AnyRequest) -> Redirect:
+    """Reverse a verification of this till's store."""
+    who = await cashier(request)
+    form = await typed(request)
+    till, verification = who.chosen(form["till"]), id_of(form["verification"])
+    if verification is None:
         raise NotFound
     key = idempotency_key(
-        form, principal=f"staff:{staff.id}", operation="reverse", says=f"{till.id} {verification}"
+        form, principal=f"till:{till.id}", operation="reverse", says=f"{till.id} {verification}"
     )
     place = f"/publisher/till?till={till.id}&done={verification}"
     try:
@@ -78,8 +92,40 @@ async def undo(request: AnyRequest, staff: NamedDependency[Staff]) -> Redirect:
     return back(place)
 
 
+async def _verified(form: Typed, till: Till, throttle: Throttle) -> dict[str, Any]:
+    """The verification that `form` asks for. Its key is the till's, so that whoever signs in there can send it again.
+
+    Raises as `verify`, and Refused `rate_limited`.
+    """
+    code = form["code"]
+    scanned = looks_like_token(code)
+    bill_fen = hundredths(form["bill"], field="bill_fen")
+    key = idempotency_key(
+        form, principal=f"till:{till.id}", operation="verify", says=f"{till.id} {code} {bill_fen}"
+    )
+    async with throttle.guessing(till.id):
+        return await verify(till=till.id, code=None if scanned else code, token=code if scanned else None,
+                            bill_fen=bill_fen, key=key, scanned_at=_instant(form["scanned_at"]))  # fmt: skip
+
+
+def _instant(text: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        raise Invalid(FieldError("scanned_at", "invalid"))
+    return instant
+
+
+def _now_ms() -> int:
+    return int(clock.now().timestamp() * 1000)
+
+
 async def _till(
-    request: AnyRequest, staff: Staff, till: Till | None, *, done: Verification | None = None,
+    request: AnyRequest, who: Cashier, till: Till | None, *, done: Verification | None = None,
     refusal: ChutanError | None = None, typed: dict[str, str] | None = None,
 ) -> Response[str]:  # fmt: skip
     words = words_of(request)
@@ -87,36 +133,20 @@ async def _till(
     last = await last_verification(till=till.id) if till is not None else None
     return await page(
         request, "publisher/till.html", area="publisher", status=problem_of(refusal).status if refusal else 200,
-        till=till, tills=await tills(publisher=staff.publisher),
-        done=_shown(done), last=_shown(last) if last and last.reversible else None,
+        till=till, tills=who.tills, may_manage=who.may_manage,
+        done=shown(done) if done else None, last=shown(last) if last and last.reversible else None,
         refusal=words.refusal(refusal) if refusal and not errors else None,
         errors=errors, typed=typed or {"code": "", "bill": ""},
     )  # fmt: skip
 
 
-def _shown(verification: Verification | None) -> dict[str, Any] | None:
-    if verification is None:
-        return None
-    return {"id": str(verification.id), "title": verification.title, "discount_fen": verification.discount_fen,
-            "off_the_bill": verification.kind in OFF_THE_BILL,
-            "at": when(verification.verified_at), "reversed": verification.reversed_at is not None}  # fmt: skip
+def shown(verification: Verification) -> dict[str, Any]:
+    """A verification in words and amounts."""
+    one = verification
+    return {"id": str(one.id), "title": one.title, "off_the_bill": one.off_the_bill, "bill_fen": one.bill_fen,
+            "discount_fen": one.discount_fen, "pays_fen": one.pays_fen, "at": when(one.verified_at),
+            "time": when(one.verified_at)[-5:], "reversed": one.reversed_at is not None,
+            "reversible": one.reversible}  # fmt: skip
 
 
-async def _chosen(staff: Staff, till: str) -> Till | None:
-    own = await tills(publisher=staff.publisher)
-    if not till:
-        return own[0] if len(own) == 1 else None
-    found = [one for one in own if str(one.id) == till]
-    if not found:
-        raise NotFound
-    return found[0]
-
-
-def _id(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
-
-
-HANDLERS = [till_page, check, undo]
+HANDLERS = [till_page, check, check_by_script, state, undo]
