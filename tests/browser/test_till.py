@@ -210,8 +210,9 @@ async def test_without_a_network_codes_are_kept_sent_later_and_conflicts_stay_un
 
 async def test_what_waits_is_sent_by_itself(browser, server, offer):
     _, code, _ = await a_coupon(offer)
-    till = await an_open_till(await a_phone(browser, server))
-    await till.clock.install()
+    phone = await a_phone(browser, server)
+    await phone.clock.install()  # before the page reads it
+    till = await an_open_till(phone)
     await server.end()
     await verify(till, code, answer="unchecked")
     await verify(till, code, answer="unchecked")  # asked again, it waits once
