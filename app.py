@@ -8,7 +8,8 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from secrets import token_bytes, token_hex
@@ -46,6 +47,7 @@ from marketplace.registry import EmbeddedRegistry, Registry
 from marketplace.residents import linked
 from marketplace.settings import Settings, SettingsError, load_settings
 from merchants import demonstration as shops
+from merchants import rollup
 from web import hot
 from web.api import HANDLERS
 from web.factory import Lifespan, configure_logging, create_web
@@ -142,7 +144,7 @@ def create_app(settings: Settings, url: str) -> Litestar:
 
     @asynccontextmanager
     async def running(app: Litestar) -> AsyncIterator[None]:
-        async with ready(url, settings, commands=False), ledger.batching():
+        async with ready(url, settings, commands=False), ledger.batching(), app.state.seen.flushing():
             if not await is_the_key(kept_secret(settings.home, PERSON_KEY)):
                 raise SettingsError(
                     f"{PERSON_KEY} under CHUTAN_HOME is not the key of this database: bring the file that was there"
@@ -152,7 +154,8 @@ def create_app(settings: Settings, url: str) -> Litestar:
                     adapter.demonstration = await db.is_demonstration()
             worker = asyncio.create_task(work(EmbeddedRegistry()))
             try:
-                yield
+                with when_told_to_stop(app.state.streams.end):
+                    yield
             finally:
                 worker.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
@@ -198,14 +201,38 @@ def _the(adapter: object) -> Provide:
 
 
 async def work(registry: Registry) -> None:
-    """What is due by time, again and again: settlement behind the reversal window, and expiry."""
+    """What is due by time, again and again: settlement behind the reversal window, expiry, and adding up."""
     while True:
         try:
             await settlement.settle(registry, everything=False)
             await expiry.expire(registry)
+            await rollup.fold()
         except Exception:  # whatever it is, the next round is due
             structlog.get_logger("worker").exception("worker_failed")
         await asyncio.sleep(WORK_EVERY_SECONDS)
+
+
+@contextmanager
+def when_told_to_stop(tell: Callable[[], None]) -> Iterator[None]:
+    """Call `tell` as soon as the process is told to stop: uvicorn waits for answers to end, and streams have none."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {stop: signal.getsignal(stop) for stop in (signal.SIGTERM, signal.SIGINT)}
+
+    def told(stop: int, frame: Any) -> None:
+        tell()
+        handler = before[signal.Signals(stop)]
+        if callable(handler):
+            handler(stop, frame)
+
+    for stop in before:
+        signal.signal(stop, told)
+    try:
+        yield
+    finally:
+        for stop, handler in before.items():
+            signal.signal(stop, handler)
 
 
 class Server(uvicorn.Server):

@@ -43,6 +43,15 @@ _SEEN: Final = f"""
     FROM ({_SEEN_EACH}) AS seen GROUP BY GROUPING SETS ((hour), (offer), ())"""  # noqa: S608
 
 
+async def require_own(*, publisher: UUID, offer: UUID | None) -> None:
+    """Raises NotFound unless `offer` is the publisher's, or None."""
+    if not await db.fetch_value(f"SELECT {_OWN}", publisher, offer):
+        raise NotFound
+
+
+_OWN: Final = "$2::uuid IS NULL OR EXISTS (SELECT FROM offer WHERE id = $2 AND publisher = $1)"
+
+
 @asynccontextmanager
 async def one_snapshot() -> AsyncIterator[None]:
     """All that the block reads is of one moment."""
@@ -54,9 +63,9 @@ async def one_snapshot() -> AsyncIterator[None]:
 async def asked_for(publisher: UUID, offer: UUID | None) -> Asked:
     """Raises NotFound unless `offer` is the publisher's, or None."""
     row = await db.fetch_row(
-        """SELECT (SELECT folded_until FROM insight_horizon) AS folded_until,
-                  (SELECT date_trunc('hour', min(since), 'UTC') FROM late_event WHERE publisher = $1) AS late,
-                  $2::uuid IS NULL OR EXISTS (SELECT FROM offer WHERE id = $2 AND publisher = $1) AS own""",
+        f"""SELECT (SELECT folded_until FROM insight_horizon) AS folded_until,
+                   (SELECT date_trunc('hour', min(since), 'UTC') FROM late_event WHERE publisher = $1) AS late,
+                   {_OWN} AS own""",  # noqa: S608
         publisher, offer,
     )  # fmt: skip
     assert row is not None

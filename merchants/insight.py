@@ -147,6 +147,14 @@ async def details(
         start = span.end
 
 
+async def offer_titles(*, publisher: UUID) -> list[tuple[str, str]]:
+    """The offers that were ever submitted, by id, the newest first: those that something may have happened with."""
+    rows = await db.fetch(
+        "SELECT id, title FROM offer WHERE publisher = $1 AND status <> 'draft' ORDER BY id DESC", publisher
+    )
+    return [(str(row["id"]), row["title"]) for row in rows]
+
+
 # ------------------------------------------------------------------ what is left
 _STORE_NAMES: Final = "SELECT id, name FROM store WHERE publisher = $1 ORDER BY id"
 _TITLES: Final = "SELECT id, title FROM offer WHERE publisher = $1"

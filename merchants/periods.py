@@ -36,16 +36,22 @@ class Period(msgspec.Struct, frozen=True):
     grain: Grain
 
 
-def period_of(name: str = "today", *, first: date | None = None, last: date | None = None) -> Period:
-    """The period called `name`; a `custom` one goes from `first` to `last`. Raises Invalid."""
+def period_of(name: str = "today", *, first: str = "", last: str = "") -> Period:
+    """The period called `name`; a `custom` one goes from `first` to `last`, days as YYYY-MM-DD. Raises Invalid."""
     today = clock.local_day(clock.now())
     if name == "custom":
-        first, last = _checked(first, last, today=today)
-        return _period("custom", first, last)
+        return _period("custom", *_checked(_day(first, "from"), _day(last, "to"), today=today))
     known = next((known for known in NAMES if known == name), None)
     if known is None:
         raise Invalid(FieldError("period", "unknown"))
     return _period(known, today - timedelta(days=_DAYS[known] - 1), today)
+
+
+def _day(written: str, field: str) -> date | None:
+    try:
+        return date.fromisoformat(written) if written else None
+    except ValueError as error:
+        raise Invalid(FieldError(field, "invalid")) from error
 
 
 def _checked(first: date | None, last: date | None, *, today: date) -> tuple[date, date]:

@@ -7,11 +7,11 @@ from typing import Final, Literal
 from marketplace.errors import Refused
 
 Role = Literal["owner", "manager", "cashier"]
-Deed = Literal["read_offers", "publish", "verify", "manage_staff"]
+Deed = Literal["read_offers", "read_insight", "publish", "verify", "manage_staff"]
 
 _MAY: Final[dict[Role, frozenset[Deed]]] = {
-    "owner": frozenset({"read_offers", "publish", "verify", "manage_staff"}),
-    "manager": frozenset({"read_offers", "publish", "verify"}),
+    "owner": frozenset({"read_offers", "read_insight", "publish", "verify", "manage_staff"}),
+    "manager": frozenset({"read_offers", "read_insight", "publish", "verify"}),
     "cashier": frozenset({"read_offers", "verify"}),
 }
 

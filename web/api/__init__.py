@@ -8,6 +8,7 @@ from litestar.types import ControllerRouterHandler
 
 from web.api.channels import confirm_link, submit_activities
 from web.api.identity import IdentityController
+from web.api.insight import InsightController
 from web.api.offers import OfferController, OperatorOfferController, PublisherOfferController
 from web.api.operators import OperatorController
 from web.api.registry import RegistryController
@@ -23,6 +24,7 @@ HANDLERS: Final[list[ControllerRouterHandler]] = [
     OperatorController,
     OperatorOfferController,
     TillController,
+    InsightController,
     RegistryController,
     submit_activities,
     confirm_link,

@@ -20,6 +20,7 @@ from merchants import publishing
 from web.access import Operator, Resident, Staff
 from web.described import takes
 from web.paging import Cursor, Limit
+from web.seen import AnyRequest, exposed, opened
 
 
 class Rejection(msgspec.Struct, forbid_unknown_fields=True):
@@ -39,6 +40,7 @@ class OfferController(Controller):
     @get()
     async def live(
         self,
+        request: AnyRequest,
         visitor: NamedDependency[Resident | None],
         eligibility: NamedDependency[Eligibility],
         city: FromQuery[str | None] = None,
@@ -50,22 +52,27 @@ class OfferController(Controller):
         cursor: Cursor = None,
     ) -> OfferPage:
         """Live offers, newest first."""
-        return await catalogue.live_offers(
+        found = await catalogue.live_offers(
             city=city, kind=kind, publisher=publisher, q=q, limit=limit, cursor=cursor, affordable=affordable,
             resident=visitor.id if visitor else None, eligibility=eligibility,
         )  # fmt: skip
+        exposed(request, [offer.id for offer in found.items])
+        return found
 
     @get("/{offer_id:uuid}")
     async def one(
         self,
+        request: AnyRequest,
         offer_id: FromPath[UUID],
         visitor: NamedDependency[Resident | None],
         eligibility: NamedDependency[Eligibility],
     ) -> OfferView:
         """One offer."""
-        return await catalogue.public_offer(
+        found = await catalogue.public_offer(
             offer_id, resident=visitor.id if visitor else None, eligibility=eligibility
         )
+        opened(request, offer_id)
+        return found
 
 
 class PublisherOfferController(Controller):

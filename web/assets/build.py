@@ -23,9 +23,13 @@ STATIC = ASSETS.parent / "static"
 STATIC_URL = "/static"
 NODE_MODULES = ASSETS / "node_modules"
 
-ENTRIES = ("src/main.js", "src/till.js", "src/coupon.js", "styles/main.css")
+ENTRIES = (
+    "src/main.js", "src/till.js", "src/coupon.js", "src/insight.js", "styles/main.css", "styles/insight.css",
+)  # fmt: skip
 # What the pages ask the manifest for, and could not do without.
-REQUIRED = ("main.js", "till.js", "coupon.js", "main.css", "zxing_reader.wasm")
+REQUIRED = (
+    "main.js", "till.js", "coupon.js", "insight.js", "main.css", "insight.css", "zxing_reader.wasm",
+)  # fmt: skip
 
 NPM = ["--ignore-scripts", "--no-progress", "--loglevel=error"]
 ESBUILD = [

@@ -14,7 +14,19 @@ from litestar.response import Redirect
 from litestar.static_files import create_static_files_router
 from litestar.types import ControllerRouterHandler
 
-from web.pages import account, activities, mall, operator, pool, publisher, redemptions, sign_in, till, wallet
+from web.pages import (
+    account,
+    activities,
+    insight,
+    mall,
+    operator,
+    pool,
+    publisher,
+    redemptions,
+    sign_in,
+    till,
+    wallet,
+)
 from web.pages.rendering import AREAS, STATIC, render, words_of
 from web.problems import ProblemText
 from web.sessions import ended_cookie
@@ -25,7 +37,19 @@ _KEPT = CacheControlHeader(max_age=365 * 24 * 3600, public=True, immutable=True)
 def page_handlers() -> list[ControllerRouterHandler]:
     """All pages, and `/static` with the front end: its files are named by their content, so that they keep."""
     STATIC.mkdir(exist_ok=True)
-    parts = (mall, sign_in, account, wallet, activities, redemptions, pool, publisher, till, operator)
+    parts = (
+        mall,
+        sign_in,
+        account,
+        wallet,
+        activities,
+        redemptions,
+        pool,
+        publisher,
+        till,
+        operator,
+        insight,
+    )
     return [
         *(handler for part in parts for handler in part.HANDLERS),
         create_static_files_router(
