@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from marketplace import db
+from marketplace import clock, db
 from marketplace.errors import NotFound
 from merchants.periods import Span
 from merchants.rollup import COUNTED, COUNTS, NOWHERE
@@ -26,21 +26,31 @@ class Asked(NamedTuple):
     late: datetime | None  # what is added up from here on is not to be used
 
 
+_NAMES: Final = ", ".join(COUNTS)
 _SUMS: Final = ", ".join(f"coalesce(sum({name}), 0)::bigint AS {name}" for name in COUNTS)
-_ADDED_UP: Final = """
-    FROM insight_hour WHERE publisher = $1 AND hour >= $2 AND hour < $3 AND hour < coalesce($4::timestamptz, 'infinity')
-                        AND ($5::uuid IS NULL OR offer = $5)"""
-_HOURS: Final = f"SELECT hour, {_SUMS} {_ADDED_UP} GROUP BY hour"
-_PAIRS: Final = f"SELECT offer, store, {_SUMS} {_ADDED_UP} GROUP BY offer, store"
-_TOTAL: Final = f"SELECT {_SUMS} {_ADDED_UP}"
-_EACH: Final = f"SELECT hour, offer, store, {', '.join(COUNTS)} {_ADDED_UP}"
+_OF: Final = "publisher = $1 AND ($5::uuid IS NULL OR offer = $5)"
+_HOURS_IN: Final = "hour >= $2 AND hour < $3 AND hour < coalesce($4::timestamptz, 'infinity')"
+_HOURS: Final = f"SELECT hour, {_SUMS} FROM insight_hour WHERE {_OF} AND {_HOURS_IN} GROUP BY hour"  # noqa: S608
+_EACH: Final = f"SELECT hour, offer, store, {_NAMES} FROM insight_hour WHERE {_OF} AND {_HOURS_IN}"  # noqa: S608
+# By whole days until the last midnight ($6), and by the hour since.
+_LONG: Final = f"""
+    FROM (SELECT offer, store, {_NAMES} FROM insight_day
+          WHERE {_OF} AND day >= $2 AND day < $6 AND day < coalesce($4::timestamptz, 'infinity')
+          UNION ALL
+          SELECT offer, store, {_NAMES} FROM insight_hour
+          WHERE {_OF} AND {_HOURS_IN} AND hour >= $6) AS long"""  # noqa: S608
+_PAIRS: Final = f"SELECT offer, store, {_SUMS} {_LONG} GROUP BY offer, store"
+_TOTAL: Final = f"SELECT {_SUMS} {_LONG}"
 _LIVE: Final = f"SELECT * FROM ({COUNTED}) AS live WHERE $4::uuid IS NULL OR offer = $4"  # noqa: S608  (of constants)
 _SEEN_EACH: Final = """
     SELECT hour, offer, exposures, details FROM insight_seen
     WHERE publisher = $1 AND hour >= $2 AND hour < $3 AND ($4::uuid IS NULL OR offer = $4)"""
 _SEEN: Final = f"""
     SELECT hour, offer, coalesce(sum(exposures), 0)::bigint AS exposures, coalesce(sum(details), 0)::bigint AS details
-    FROM ({_SEEN_EACH}) AS seen GROUP BY GROUPING SETS ((hour), (offer), ())"""  # noqa: S608
+    FROM ({_SEEN_EACH}) AS seen GROUP BY GROUPING SETS ((hour), (offer))"""  # noqa: S608
+_SEEN_TOTAL: Final = f"""
+    SELECT coalesce(sum(exposures), 0)::bigint AS exposures, coalesce(sum(details), 0)::bigint AS details
+    FROM ({_SEEN_EACH}) AS seen"""  # noqa: S608
 
 
 async def require_own(*, publisher: UUID, offer: UUID | None) -> None:
@@ -64,7 +74,7 @@ async def asked_for(publisher: UUID, offer: UUID | None) -> Asked:
     """Raises NotFound unless `offer` is the publisher's, or None."""
     row = await db.fetch_row(
         f"""SELECT (SELECT folded_until FROM insight_horizon) AS folded_until,
-                   (SELECT date_trunc('hour', min(since), 'UTC') FROM late_event WHERE publisher = $1) AS late,
+                   (SELECT date_trunc('day', min(since), 'Asia/Shanghai') FROM late_event WHERE publisher = $1) AS late,
                    {_OWN} AS own""",  # noqa: S608
         publisher, offer,
     )  # fmt: skip
@@ -79,12 +89,12 @@ async def asked_for(publisher: UUID, offer: UUID | None) -> Asked:
 async def by_time_and_place(
     asked: Asked, span: Span
 ) -> tuple[dict[datetime, Counts], dict[tuple[UUID, UUID], Counts]]:
-    """The counts of `span` by hour, and by offer with store."""
+    """The counts of `span`, which begins at midnight, by hour, and by offer with store."""
     hours: defaultdict[datetime, Counts] = defaultdict(Counter)
     pairs: defaultdict[tuple[UUID, UUID], Counts] = defaultdict(Counter)
     for row in await db.fetch(_HOURS, *_where(asked, span)):
         hours[row["hour"]].update(_counts(row))
-    for row in await db.fetch(_PAIRS, *_where(asked, span)):
+    for row in await db.fetch(_PAIRS, *_where(asked, span), _last_midnight(span)):
         pairs[row["offer"], row["store"]].update(_counts(row))
     for row in await _live(asked, span):
         hours[row["hour"]].update(_counts(row))
@@ -92,19 +102,21 @@ async def by_time_and_place(
     for row in await db.fetch(_SEEN, asked.publisher, span.start, span.end, asked.offer):
         if row["hour"] is not None:
             hours[row["hour"]].update(_seen(row))
-        elif row["offer"] is not None:
+        else:
             pairs[row["offer"], NOWHERE].update(_seen(row))
     return hours, pairs
 
 
 async def total(asked: Asked, span: Span) -> Counts:
-    """The counts of `span` together."""
+    """The counts of `span`, which begins at midnight, together."""
     counts: Counts = Counter()
-    for row in [*await db.fetch(_TOTAL, *_where(asked, span)), *await _live(asked, span)]:
+    for row in [
+        *await db.fetch(_TOTAL, *_where(asked, span), _last_midnight(span)),
+        *await _live(asked, span),
+    ]:
         counts.update(_counts(row))
-    for row in await db.fetch(_SEEN, asked.publisher, span.start, span.end, asked.offer):
-        if row["hour"] is row["offer"] is None:
-            counts.update(_seen(row))
+    for row in await db.fetch(_SEEN_TOTAL, asked.publisher, span.start, span.end, asked.offer):
+        counts.update(_seen(row))
     return counts
 
 
@@ -150,6 +162,10 @@ async def _live(asked: Asked, span: Span) -> list[db.Row]:
 
 def _where(asked: Asked, span: Span) -> tuple[Any, ...]:
     return (asked.publisher, span.start, span.end, asked.late, asked.offer)
+
+
+def _last_midnight(span: Span) -> datetime:
+    return datetime.combine(clock.local_day(span.end), time(), clock.SHANGHAI)
 
 
 def _counts(row: db.Row) -> dict[str, int]:

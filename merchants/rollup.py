@@ -48,14 +48,14 @@ _EVENTS: Final = """
            0, 0, 0, 0, 1, 0, coalesce(v.bill_fen, 0), v.discount_fen
     FROM store s CROSS JOIN LATERAL (
         SELECT * FROM verification v WHERE v.store = s.id AND v.verified_at >= $2 AND v.verified_at < $3) AS v
-    JOIN redemption r ON r.id = v.redemption
+    CROSS JOIN LATERAL (SELECT * FROM redemption r WHERE r.id = v.redemption OFFSET 0) AS r  -- by its id, one by one
     WHERE $1::uuid IS NULL OR s.publisher = $1
     UNION ALL
     SELECT s.publisher, r.offer, s.id, v.reversed_at, r.resident, NULL,
            0, 0, 0, 0, 0, 1, -coalesce(v.bill_fen, 0), -v.discount_fen
     FROM store s CROSS JOIN LATERAL (
         SELECT * FROM verification v WHERE v.store = s.id AND v.reversed_at >= $2 AND v.reversed_at < $3) AS v
-    JOIN redemption r ON r.id = v.redemption
+    CROSS JOIN LATERAL (SELECT * FROM redemption r WHERE r.id = v.redemption OFFSET 0) AS r  -- by its id, one by one
     WHERE $1::uuid IS NULL OR s.publisher = $1"""
 
 # A return: a resident's first visit of a day in Shanghai (a redemption, or a verification that stands), within 30 days
@@ -82,11 +82,19 @@ COUNTED: Final = f"""
            sum(e.bill_fen)::bigint AS bill_fen, sum(e.discount_fen)::bigint AS discount_fen
     FROM ({_EVENTS}) AS e GROUP BY 1, 2, 3, 4"""  # noqa: S608  (of constants)
 
+_NAMES: Final = ", ".join(COUNTS)
+_SUMMED: Final = ", ".join(f"sum({name})" for name in COUNTS)
+_ADDED: Final = ", ".join(f"{name} = o.{name} + excluded.{name}" for name in COUNTS)
 _FOLD: Final = f"""
-    INSERT INTO insight_hour AS h (publisher, hour, offer, store, {", ".join(COUNTS)})
-    {COUNTED} ORDER BY 1, 2, 3, 4
-    ON CONFLICT (publisher, hour, offer, store) DO UPDATE
-    SET {", ".join(f"{name} = h.{name} + excluded.{name}" for name in COUNTS)}"""  # noqa: S608
+    WITH counted AS MATERIALIZED ({COUNTED}), hours AS (
+        INSERT INTO insight_hour AS o (publisher, hour, offer, store, {_NAMES})
+        SELECT * FROM counted ORDER BY 1, 2, 3, 4
+        ON CONFLICT (publisher, hour, offer, store) DO UPDATE SET {_ADDED}
+    )
+    INSERT INTO insight_day AS o (publisher, day, offer, store, {_NAMES})
+    SELECT publisher, date_trunc('day', hour, 'Asia/Shanghai'), offer, store, {_SUMMED}
+    FROM counted GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+    ON CONFLICT (publisher, day, offer, store) DO UPDATE SET {_ADDED}"""  # noqa: S608
 
 
 async def fold() -> None:
@@ -142,7 +150,7 @@ async def _locked() -> db.Row | None:
 
 
 async def _again() -> bool:
-    """Count anew one publisher's hours from the earliest that late events are about; answers whether there was one."""
+    """Count anew one publisher's days from the earliest that late events are about; answers whether there was one."""
     async with db.transaction():
         state = await _locked()
         if state is None:
@@ -152,10 +160,11 @@ async def _again() -> bool:
             return False
         since = await db.fetch_value(
             """WITH gone AS (DELETE FROM late_event WHERE publisher = $1 RETURNING since)
-               SELECT date_trunc('hour', min(since), 'UTC') FROM gone""",
+               SELECT date_trunc('day', min(since), 'Asia/Shanghai') FROM gone""",
             publisher,
         )
         await db.execute("DELETE FROM insight_hour WHERE publisher = $1 AND hour >= $2", publisher, since)
+        await db.execute("DELETE FROM insight_day WHERE publisher = $1 AND day >= $2", publisher, since)
         if since < state["folded_until"]:
             await db.execute(_FOLD, publisher, since, state["folded_until"])
     return True

@@ -40,6 +40,22 @@ class InsightHour(Table, tablename="insight_hour"):
     discount_fen = BigInt(default=None)
 
 
+class InsightDay(Table, tablename="insight_day"):
+    publisher = UUID(primary_key=True, default=None)
+    day = Timestamptz(default=None)
+    offer = UUID(default=None)
+    store = UUID(default=None)
+    redeemed = Integer(default=None)
+    fulfilled = Integer(default=None)
+    cancelled = Integer(default=None)
+    expired = Integer(default=None)
+    verified = Integer(default=None)
+    reversed = Integer(default=None)
+    returned = Integer(default=None)
+    bill_fen = BigInt(default=None)
+    discount_fen = BigInt(default=None)
+
+
 class InsightHorizon(Table, tablename="insight_horizon"):
     id = SmallInt(primary_key=True, default=None)
     folded_until = Timestamptz(default=None)

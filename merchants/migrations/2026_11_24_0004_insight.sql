@@ -26,6 +26,24 @@ CREATE TABLE insight_hour (
     PRIMARY KEY (publisher, hour, offer, store)
 ) WITH (fillfactor = 80);
 
+-- The same by the day as Shanghai counts it, for long periods.
+CREATE TABLE insight_day (
+    publisher uuid NOT NULL,
+    day timestamptz NOT NULL CHECK (day = date_trunc('day', day, 'Asia/Shanghai')),
+    offer uuid NOT NULL,
+    store uuid NOT NULL,
+    redeemed integer NOT NULL CHECK (redeemed >= 0),
+    fulfilled integer NOT NULL CHECK (fulfilled BETWEEN 0 AND redeemed),
+    cancelled integer NOT NULL CHECK (cancelled >= 0),
+    expired integer NOT NULL CHECK (expired >= 0),
+    verified integer NOT NULL CHECK (verified >= 0),
+    reversed integer NOT NULL CHECK (reversed >= 0),
+    returned integer NOT NULL CHECK (returned BETWEEN 0 AND redeemed + verified),
+    bill_fen bigint NOT NULL,
+    discount_fen bigint NOT NULL,
+    PRIMARY KEY (publisher, day, offer, store)
+) WITH (fillfactor = 80);
+
 -- Until when all that happened is added up. What is to be next waits until every transaction has ended that might still
 -- write about the time before `next_at`: those that had begun to write when it was set have numbers below `next_xid`.
 CREATE TABLE insight_horizon (

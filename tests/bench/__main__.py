@@ -14,13 +14,13 @@ from typing import Any
 
 import psutil
 
-from tests.bench import books, catalogue, comparators, growth, intake, redeeming, report, world
+from tests.bench import books, catalogue, comparators, growth, insight, intake, redeeming, report, world
 from tests.bench.cluster import Cluster, cluster
 from tests.bench.redeeming import Bench
 from tests.bench.running import ROOT, run
 
-OURS, PEER, FLOOR, MALL, INTAKE, GROWING = (
-    f"bench_{name}" for name in ("ours", "peer", "floor", "mall", "intake", "growing")
+OURS, PEER, FLOOR, MALL, INTAKE, INSIGHT, GROWING = (
+    f"bench_{name}" for name in ("ours", "peer", "floor", "mall", "intake", "insight", "growing")
 )
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 
@@ -35,6 +35,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--offers", type=int, default=1_000)
     parser.add_argument("--donations", type=int, default=30_000)
     parser.add_argument("--transfers", type=int, default=1_000_000, help="for the audit, at least")
+    parser.add_argument("--redemptions", type=int, default=1_000_000, help="of a publisher's dashboard")
     parser.add_argument(
         "--grow", type=int, metavar="RESIDENTS", help="only how cost grows, up to so many residents"
     )
@@ -53,6 +54,7 @@ async def measured(bench: Bench, given: argparse.Namespace) -> dict[str, Any]:
     figures |= await books.measure(bench, made, OURS, donations=given.donations, transfers=given.transfers)
     figures["catalogue"] = await catalogue.measure(bench, MALL)
     figures["intake"] = await intake.measure(bench, INTAKE)
+    figures["insight"] = await insight.measure(bench, INSIGHT, redemptions=given.redemptions)
     return figures
 
 
@@ -103,7 +105,7 @@ async def main() -> None:
                 on = await machine(postgres, given)
                 figures = {"growth": figures.get("growth"), "machine": on} | await measured(bench, given)
         finally:
-            for database in (OURS, PEER, FLOOR, MALL, INTAKE, GROWING):
+            for database in (OURS, PEER, FLOOR, MALL, INTAKE, INSIGHT, GROWING):
                 await postgres.drop(database)
     latest.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n")
     if given.grow:

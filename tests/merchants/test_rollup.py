@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
@@ -17,15 +17,13 @@ import pytest
 from marketplace import clock, db, expiry
 from marketplace.registry import EmbeddedRegistry
 from merchants import rollup
-from merchants.hours import asked_for, by_all, one_snapshot
+from merchants.hours import asked_for, by_all, by_time_and_place, one_snapshot, total
 from merchants.periods import Span
 from merchants.rollup import NOWHERE, fold
 from tests import builders
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-EVER = Span(
-    datetime.fromisoformat("2026-01-01T00:00:00+00:00"), datetime.fromisoformat("2036-01-01T00:00:00+00:00")
-)
+EVER = Span(datetime(2026, 1, 1, tzinfo=clock.SHANGHAI), datetime(2036, 1, 1, tzinfo=clock.SHANGHAI))
 
 Key = tuple[datetime, UUID, UUID]
 
@@ -43,7 +41,11 @@ async def counted(publisher: UUID) -> dict[Key, Counter[str]]:
 
 
 async def _told(publisher: UUID) -> dict[Key, Counter[str]]:
-    found = await by_all(await asked_for(publisher, None), EVER)
+    asked = await asked_for(publisher, None)
+    found = await by_all(asked, EVER)
+    hours, pairs = await by_time_and_place(asked, EVER)
+    together = added(found.values())
+    assert together == added(hours.values()) == added(pairs.values()) == await total(asked, EVER)
     return {key: +counts for key, counts in found.items() if +counts or -counts}
 
 
@@ -89,6 +91,14 @@ async def _counted(publisher: UUID) -> dict[Key, Counter[str]]:
                 counts[key].update(returned=1)
             seen_on.add(day)
     return {key: +found for key, found in counts.items() if +found or -found}
+
+
+def added(some: Iterable[Counter[str]]) -> Counter[str]:
+    """The counts of `some` together, those that are zero too."""
+    together: Counter[str] = Counter()
+    for one in some:
+        together.update(one)
+    return together
 
 
 async def folded() -> None:
