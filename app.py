@@ -8,7 +8,8 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from secrets import token_bytes, token_hex
@@ -51,6 +52,7 @@ from marketplace.registry import EmbeddedRegistry, Registry
 from marketplace.residents import linked
 from marketplace.settings import Settings, SettingsError, load_settings
 from merchants import demonstration as shops
+from merchants import rollup
 from web import hot
 from web.api import HANDLERS
 from web.factory import Lifespan, create_web
@@ -151,14 +153,15 @@ def create_app(settings: Settings, url: str) -> ASGIApp:
 
     @asynccontextmanager
     async def running(app: Litestar) -> AsyncIterator[None]:
-        async with ready(url, settings, commands=False), ledger.batching():
+        async with ready(url, settings, commands=False), ledger.batching(), app.state.seen.flushing():
             await require_keys(settings)
             for adapter in (app.state.sms, app.state.identity):
                 if isinstance(adapter, SandboxSms | SandboxIdentityCheck):
                     adapter.demonstration = await db.is_demonstration()
             workers = [asyncio.create_task(work(EmbeddedRegistry())), asyncio.create_task(load())]
             try:
-                yield
+                with when_told_to_stop(app.state.streams.end):
+                    yield
             finally:
                 for worker in workers:
                     worker.cancel()
@@ -214,12 +217,13 @@ def _the(adapter: object) -> Provide:
 
 
 async def work(registry: Registry) -> None:
-    """What is due by time, again and again: settlement behind the reversal window, and expiry."""
+    """What is due by time, again and again: settlement behind the reversal window, expiry, and adding up."""
     while True:
         try:
             await settlement.settle(registry, everything=False)
             await expiry.expire(registry)
             await lapse_due()
+            await rollup.fold()
         except Exception:  # whatever it is, the next round is due
             structlog.get_logger("worker").exception("worker_failed")
         await asyncio.sleep(WORK_EVERY_SECONDS)
@@ -233,6 +237,29 @@ async def load() -> None:
         except Exception:  # what waits, waits on
             structlog.get_logger("worker").exception("loading_failed")
         await asyncio.sleep(LOAD_EVERY_SECONDS)
+
+
+@contextmanager
+def when_told_to_stop(tell: Callable[[], None]) -> Iterator[None]:
+    """Call `tell` as soon as the process is told to stop: uvicorn waits for answers to end, and streams have none."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {stop: signal.getsignal(stop) for stop in (signal.SIGTERM, signal.SIGINT)}
+
+    def told(stop: int, frame: Any) -> None:
+        tell()
+        handler = before[signal.Signals(stop)]
+        if callable(handler):
+            handler(stop, frame)
+
+    for stop in before:
+        signal.signal(stop, told)
+    try:
+        yield
+    finally:
+        for stop, handler in before.items():
+            signal.signal(stop, handler)
 
 
 class Server(uvicorn.Server):

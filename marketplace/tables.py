@@ -342,6 +342,12 @@ class Verification(Table, tablename="verification"):
     scanned_at = Timestamptz(null=True, default=None)
 
 
+class LateEvent(Table, tablename="late_event"):
+    id = BigInt(primary_key=True, default=None)
+    publisher = UUID(default=None)
+    since = Timestamptz(default=None)
+
+
 class Lot(Table, tablename="lot"):
     id = UUID(primary_key=True, default=None)
     resident = UUID(default=None)

@@ -7,11 +7,16 @@ from typing import Final, Literal
 from marketplace.errors import Refused
 
 Role = Literal["owner", "manager", "cashier"]
-Deed = Literal["read_offers", "publish", "verify", "manage_tills", "manage_staff", "manage_stores"]
+Deed = Literal[
+    "read_offers", "read_insight", "publish", "verify", "manage_tills", "manage_staff", "manage_stores"
+]
 
+_MANAGER: Final[frozenset[Deed]] = frozenset(
+    {"read_offers", "read_insight", "publish", "verify", "manage_tills", "manage_stores"}
+)
 _MAY: Final[dict[Role, frozenset[Deed]]] = {
-    "owner": frozenset({"read_offers", "publish", "verify", "manage_tills", "manage_staff", "manage_stores"}),
-    "manager": frozenset({"read_offers", "publish", "verify", "manage_tills", "manage_stores"}),
+    "owner": _MANAGER | {"manage_staff"},
+    "manager": _MANAGER,
     "cashier": frozenset({"read_offers", "verify"}),
 }
 

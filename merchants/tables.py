@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from piccolo.columns import UUID, Bytea, Integer, Text, Timestamptz
+from piccolo.columns import UUID, BigInt, Bytea, Integer, SmallInt, Text, Timestamptz
 from piccolo.table import Table
 
 
@@ -56,3 +56,49 @@ class ApplicationEvent(Table, tablename="application_event"):
     actor = Text(default=None)
     reason = Text(null=True, default=None)
     created_at = Timestamptz(default=None)
+
+
+class InsightSeen(Table, tablename="insight_seen"):
+    publisher = UUID(primary_key=True, default=None)
+    hour = Timestamptz(default=None)
+    offer = UUID(default=None)
+    exposures = BigInt(default=None)
+    details = BigInt(default=None)
+
+
+class InsightHour(Table, tablename="insight_hour"):
+    publisher = UUID(primary_key=True, default=None)
+    hour = Timestamptz(default=None)
+    offer = UUID(default=None)
+    store = UUID(default=None)
+    redeemed = Integer(default=None)
+    fulfilled = Integer(default=None)
+    cancelled = Integer(default=None)
+    expired = Integer(default=None)
+    verified = Integer(default=None)
+    reversed = Integer(default=None)
+    returned = Integer(default=None)
+    bill_fen = BigInt(default=None)
+    discount_fen = BigInt(default=None)
+
+
+class InsightDay(Table, tablename="insight_day"):
+    publisher = UUID(primary_key=True, default=None)
+    day = Timestamptz(default=None)
+    offer = UUID(default=None)
+    store = UUID(default=None)
+    redeemed = Integer(default=None)
+    fulfilled = Integer(default=None)
+    cancelled = Integer(default=None)
+    expired = Integer(default=None)
+    verified = Integer(default=None)
+    reversed = Integer(default=None)
+    returned = Integer(default=None)
+    bill_fen = BigInt(default=None)
+    discount_fen = BigInt(default=None)
+
+
+class InsightHorizon(Table, tablename="insight_horizon"):
+    id = SmallInt(primary_key=True, default=None)
+    folded_until = Timestamptz(default=None)
+    next_at = Timestamptz(null=True, default=None)

@@ -28,12 +28,14 @@ from marketplace.identity.sealing import Seal
 from marketplace.identity.sms import HttpSms, SandboxSms, SmsSender
 from marketplace.identity.stores import EphemeralStore, open_store
 from marketplace.settings import Settings
+from merchants.seen import Seen
 from web import access
 from web.api import auth, health
 from web.described import SchemaPlugin
 from web.idempotency import idempotency_key
 from web.incoming import BODY_LIMIT_BYTES, StrictRequest, finish, nul_refusing, timed
 from web.kept import KeptAnswers, forget_what_changed, install
+from web.live import UNCOMPRESSED, Streams
 from web.problems import ErrorPage, render_problem
 from web.throttle import Throttle
 
@@ -64,7 +66,7 @@ def create_web(
     without them this process makes its own. `https` keeps cookies off plain connections.
     """
     store = store if store is not None else open_store(settings.redis_url)
-    kept = KeptAnswers(store)
+    kept, seen = KeptAnswers(store), Seen()
     throttle = Throttle(store)
     client = httpx.AsyncClient()
     sms = sms or (HttpSms(settings.sms_url, client) if settings.sms_url else SandboxSms(store))
@@ -91,6 +93,8 @@ def create_web(
                 "settings": settings,
                 "store": store,
                 "kept": kept,
+                "seen": seen,
+                "streams": Streams(store),
                 "throttle": throttle,
                 "sms": sms,
                 "identity": identity,
@@ -102,7 +106,9 @@ def create_web(
         middleware=[timed, nul_refusing],
         before_send=[forget_what_changed, finish],
         exception_handlers={Exception: render_problem},
-        compression_config=CompressionConfig(backend="brotli", brotli_gzip_fallback=True, minimum_size=1024),
+        compression_config=CompressionConfig(
+            backend="brotli", brotli_gzip_fallback=True, minimum_size=1024, exclude_opt_key=UNCOMPRESSED
+        ),
         csrf_config=_csrf(csrf_secret, secure=https),
         openapi_config=_openapi(),
         stores=_stores(settings.redis_url),
@@ -110,7 +116,7 @@ def create_web(
         logging_config=None,
         debug=debug,
     )
-    install(app, kept)
+    install(app, kept, seen)
     return app
 
 

@@ -23,9 +23,11 @@ from marketplace import db
 from marketplace.errors import Unavailable
 from marketplace.identity.stores import EphemeralStore
 from marketplace.ids import new_id
+from merchants.seen import Seen
 from web.incoming import StrictRequest
 from web.locale import preferred_language
 from web.problems import render_problem
+from web.seen import LISTED, counts
 from web.sessions import COOKIE
 
 T = TypeVar("T")
@@ -109,11 +111,12 @@ async def _patiently(asked: Awaitable[T]) -> T:
 
 # ---------------------------------------------------------------- in front of the framework
 class Answer(msgspec.Struct, array_like=True):
-    """A finished answer, without what is new in each."""
+    """A finished answer, without what is new in each; and the offers that it lists."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
     body: bytes
+    offers: bytes = b""
 
 
 class NotKept(Exception):
@@ -124,7 +127,7 @@ class NotKept(Exception):
         self.answer = answer
 
 
-def install(app: Litestar, kept: KeptAnswers) -> None:
+def install(app: Litestar, kept: KeptAnswers, seen: Seen) -> None:
     """Answer in front of `app` what is kept, and keep what it answers."""
     behind = app.asgi_handler
 
@@ -142,6 +145,8 @@ def install(app: Litestar, kept: KeptAnswers) -> None:
             request = StrictRequest(scope, receive, send)
             await render_problem(request, error).to_asgi_response(None, request)(scope, receive, send)
             return
+        if LISTED not in scope["state"] and counts(scope):  # who made the answer is counted already
+            seen.exposed(answer.offers)
         scope["path_template"] = scope["path"]
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await send({"type": "http.response.body", "body": answer.body, "more_body": False})
@@ -178,6 +183,7 @@ async def _made(behind: ASGIApp, scope: Scope, receive: Receive) -> bytes:
     if answer.status != 200:
         raise NotKept(answer)
     answer.headers = [(name, value) for name, value in answer.headers if name != b"set-cookie"]
+    answer.offers = scope["state"].get(LISTED, b"")
     return msgspec.msgpack.encode(answer)
 
 

@@ -14,13 +14,24 @@ from typing import Any
 
 import psutil
 
-from tests.bench import books, catalogue, comparators, growth, intake, qualifying, redeeming, report, world
+from tests.bench import (
+    books,
+    catalogue,
+    comparators,
+    growth,
+    insight,
+    intake,
+    qualifying,
+    redeeming,
+    report,
+    world,
+)
 from tests.bench.cluster import Cluster, cluster
 from tests.bench.redeeming import Bench
 from tests.bench.running import ROOT, run
 
-OURS, PEER, FLOOR, MALL, INTAKE, GROWING, RULES = (
-    f"bench_{name}" for name in ("ours", "peer", "floor", "mall", "intake", "growing", "rules")
+OURS, PEER, FLOOR, MALL, INTAKE, INSIGHT, GROWING, RULES = (
+    f"bench_{name}" for name in ("ours", "peer", "floor", "mall", "intake", "insight", "growing", "rules")
 )
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 
@@ -35,6 +46,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--offers", type=int, default=1_000)
     parser.add_argument("--donations", type=int, default=30_000)
     parser.add_argument("--transfers", type=int, default=1_000_000, help="for the audit, at least")
+    parser.add_argument("--redemptions", type=int, default=1_000_000, help="of a publisher's dashboard")
     parser.add_argument(
         "--grow", type=int, metavar="RESIDENTS", help="only how cost grows, up to so many residents"
     )
@@ -54,6 +66,7 @@ async def measured(bench: Bench, given: argparse.Namespace) -> dict[str, Any]:
     figures["catalogue"] = await catalogue.measure(bench, MALL)
     figures["intake"] = await intake.measure(bench, INTAKE)
     figures["qualification"] = await qualifying.measure(bench, RULES)
+    figures["insight"] = await insight.measure(bench, INSIGHT, redemptions=given.redemptions)
     return figures
 
 
@@ -104,7 +117,7 @@ async def main() -> None:
                 on = await machine(postgres, given)
                 figures = {"growth": figures.get("growth"), "machine": on} | await measured(bench, given)
         finally:
-            for database in (OURS, PEER, FLOOR, MALL, INTAKE, GROWING, RULES):
+            for database in (OURS, PEER, FLOOR, MALL, INTAKE, INSIGHT, GROWING, RULES):
                 await postgres.drop(database)
     latest.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n")
     if given.grow:

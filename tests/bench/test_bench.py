@@ -121,6 +121,7 @@ def a_run() -> dict[str, Any]:
         "settlement": {"records": 30_000, "seconds": 4.0, "per_second": 7_500.0},
         "audit": {"transfers": 1_000_000, "seconds": 20.0, "memory_mb": 90.0, "seconds_per_million": 20.0,
                   "ended": True},
+        "insight": {"redemptions": 1_000_000, "rows": 500_000, "fold_seconds": 60.0, "p50_ms": 100.0, "p99_ms": 140.0},
         "growth": [{"residents": 10_000, "transfers": 12_000, "hot": 4_000.0, "hot_us": 500.0, "spread": 3_000.0,
                     "spread_us": 600.0}],
         "machine": {"when": "2026-11-24", "processor": "a processor", "cores": 2, "memory_gb": 8, "system": "Linux",

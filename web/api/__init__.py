@@ -13,6 +13,7 @@ from web.api.applications import (
 )
 from web.api.channels import confirm_link, submit_activities
 from web.api.identity import IdentityController
+from web.api.insight import InsightController
 from web.api.limits import CampaignLimitController, PublisherLimitController
 from web.api.offers import OfferController, OperatorOfferController, PublisherOfferController
 from web.api.operators import OperatorController
@@ -42,6 +43,7 @@ HANDLERS: Final[list[ControllerRouterHandler]] = [
     PublisherLimitController,
     CampaignLimitController,
     TillController,
+    InsightController,
     RegistryController,
     NewApplicationController,
     ApplicationController,

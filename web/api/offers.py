@@ -22,6 +22,7 @@ from web.described import takes
 from web.locale import Language, preferred_language
 from web.paging import Cursor, Limit
 from web.reasons import with_words
+from web.seen import exposed, opened
 
 
 class Rejection(msgspec.Struct, forbid_unknown_fields=True):
@@ -57,6 +58,7 @@ class OfferController(Controller):
             city=city, kind=kind, publisher=publisher, q=q, limit=limit, cursor=cursor, affordable=affordable,
             resident=visitor.id if visitor else None, eligibility=eligibility,
         )  # fmt: skip
+        exposed(request, [offer.id for offer in found.items])
         return OfferPage([with_words(_language(request), offer) for offer in found.items], found.next_cursor)
 
     @get("/{offer_id:uuid}")
@@ -71,6 +73,7 @@ class OfferController(Controller):
         found = await catalogue.public_offer(
             offer_id, resident=visitor.id if visitor else None, eligibility=eligibility
         )
+        opened(request, offer_id)
         return with_words(_language(request), found)
 
 

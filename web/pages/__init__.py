@@ -21,6 +21,7 @@ from web.pages import (
     applications,
     apply,
     devices,
+    insight,
     join,
     limits,
     mall,
@@ -55,8 +56,8 @@ def page_handlers() -> list[ControllerRouterHandler]:
     STATIC.mkdir(exist_ok=True)
     parts = (
         mall, sign_in, second_step, account, wallet, activities, redemptions, pool, publisher, limits, rules, till,
-        till_app, till_day, devices, operator, apply, application, applications, organisations, team, join, stores,
-        security, memberships,
+        till_app, till_day, devices, insight, operator, apply, application, applications, organisations, team, join,
+        stores, security, memberships,
     )  # fmt: skip
     return [
         *(handler for part in parts for handler in part.HANDLERS),

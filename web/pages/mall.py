@@ -22,6 +22,7 @@ from web.access import Resident
 from web.pages.forms import AnyRequest, idempotency_key, is_htmx, typed
 from web.pages.rendering import Words, back, page, viewer, words_of
 from web.pages.showing import offer_card, offer_details
+from web.seen import exposed, opened
 
 OFFERS_A_PAGE: Final = 24
 
@@ -65,6 +66,7 @@ async def mall(request: AnyRequest, eligibility: NamedDependency[Eligibility]) -
     except Invalid:
         nothing = _shown(words, Asked("", asked.q, asked.city, "", ""), OfferPage([], None))
         return await page(request, template, status=400, **nothing)
+    exposed(request, [offer.id for offer in found.items])
     available_g = (await wallet_of(resident)).available_g if resident else None
     return await page(request, template, **_shown(words, asked, found, available_g=available_g))
 
@@ -99,6 +101,7 @@ async def offer(
     principal = await viewer(request)
     resident = principal.id if principal and principal.role == "resident" else None
     shown = await public_offer(offer_id, resident=resident, eligibility=eligibility)
+    opened(request, offer_id)
     balance = await wallet_of(resident) if resident else None
     left = balance.available_g - (shown.price_g or 0) if balance else None
     return await page(
