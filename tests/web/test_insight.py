@@ -324,7 +324,7 @@ async def test_a_stream_ends_when_its_person_may_no_longer_look(app, quick):
     visitor = a_visitor(app)
     await a_signed_in_member(visitor, offer.publisher.id)
     looking = await looks(visitor)
-    await db.execute("UPDATE staff SET role = 'cashier' WHERE publisher = $1", offer.publisher.id)
+    await db.execute("UPDATE membership SET role = 'cashier' WHERE publisher = $1", offer.publisher.id)
     assert told_by(await asyncio.wait_for(looking, 10))[-1] == "end"
 
 
