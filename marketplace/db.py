@@ -115,8 +115,8 @@ async def _tidy(connection: asyncpg.Connection[asyncpg.Record]) -> None:
 async def transaction() -> AsyncIterator[Connection]:
     """One transaction, never nested; the block gets its asyncpg connection, Piccolo's queries inside use it too.
 
-    Deferred constraints are checked before COMMIT, and the connection goes back to the pool however the block or
-    the COMMIT ends. Raises Unavailable when no connection can be had in time.
+    The connection goes back to the pool however the block or the COMMIT ends, which deferred constraints may refuse.
+    Raises Unavailable when no connection can be had in time.
     """
     if DB.current_transaction.get() is not None:
         raise RuntimeError("a transaction is open already: only the top domain verb opens one")
@@ -126,7 +126,6 @@ async def transaction() -> AsyncIterator[Connection]:
     try:
         async with connection.transaction():
             yield connection
-            await connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
     finally:
         DB.current_transaction.reset(token)
         await _release(connection)
