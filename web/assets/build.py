@@ -30,11 +30,13 @@ ENTRIES = (
     "src/coupon.js",
     "src/pair.js",
     "src/passkey.js",
+    "src/wizard.js",
     "styles/main.css",
 )
 # What the pages ask the manifest for, and could not do without.
 REQUIRED = (
-    "main.js", "till.js", "till_worker.js", "coupon.js", "pair.js", "passkey.js", "main.css", "zxing_reader.wasm",
+    "main.js", "till.js", "till_worker.js", "coupon.js", "pair.js", "passkey.js", "wizard.js", "main.css",
+    "zxing_reader.wasm",
 )  # fmt: skip
 # What the till must have to open without a network.
 SHELL = ("main.js", "main.css", "till.js")
