@@ -181,7 +181,7 @@ async def test_an_edit_of_a_live_offer_is_looked_over_before_it_holds(browser, a
         await page.set_viewport_size({"width": 1200, "height": 800})
     await page.goto(f"/publisher/offers/{offer.id}")
     await page.fill("#price_g", "250")
-    await page.click("button[value=review] >> visible=true")
+    await page.click(".actions button[value=review]")
     await expect(page.locator(".changes")).to_contain_text("100 g → 250 g")
     assert await fits(page)
     await pictured(page, f"changes-{wide}")

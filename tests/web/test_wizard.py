@@ -14,10 +14,9 @@ from marketplace.ids import new_id
 from marketplace.offers import lifecycle
 from marketplace.offers.benefits import KINDS
 from marketplace.offers.catalogue import publisher_offer
-from merchants.staff import add_staff
 from tests import builders
 from tests.web.test_offer_pages import TYPED, owner, the_offer  # noqa: F401  (the owner as a fixture)
-from tests.web.test_pages import PASSWORD, Forms, Visitor, anyone, app  # noqa: F401  (the application as a fixture)
+from tests.web.test_pages import Forms, Visitor, a_signed_in_member, anyone, app  # noqa: F401  (the application)
 from web.locale import LANGUAGES, text
 from web.pages.wizard_steps import STEPS, steps_of
 
@@ -114,6 +113,10 @@ async def test_a_title_follows_the_benefit_until_somebody_gives_another(owner): 
     await owner.open(f"{place}/steps/benefit")
     await go(owner, place, "benefit", "review", benefit__amount_fen="8")
     assert value_of(owner.page, "title") == "立减 ¥8.00"
+    owner.client.headers["accept-language"] = "en"
+    await owner.open(f"{place}/steps/benefit")
+    await go(owner, place, "benefit", "review", benefit__amount_fen="7")
+    assert value_of(owner.page, "title") == "立减 ¥7.00"
     await go(owner, place, "review", "benefit", title="早餐券")
     await go(owner, place, "benefit", "review", benefit__amount_fen="9")
     assert value_of(owner.page, "title") == "早餐券"
@@ -260,9 +263,7 @@ async def test_steps_are_for_drafts_a_live_offer_opens_as_a_whole(owner):  # noq
 async def test_a_cashier_makes_no_offers_and_copies_none(owner, anyone):  # noqa: F811
     draft = await builders.a_draft(owner.publisher)
     cashier = anyone()
-    await add_staff(publisher=owner.publisher, login="sy", name="收银", password=PASSWORD, role="cashier")
-    await cashier.open("/publisher/sign-in")
-    await cashier.send("/publisher/sign-in", login="sy", password=PASSWORD)
+    await a_signed_in_member(cashier, owner.publisher, role="cashier")
     assert "/copies" not in await cashier.open("/publisher/offers")
     csrf = value_of(cashier.page, "_csrf_token")
     await cashier.open(f"/publisher/offers/{draft.id}/steps/price", status=403)
@@ -289,8 +290,8 @@ async def test_an_edit_of_a_live_offer_shows_what_changes_and_is_confirmed(owner
     place = f"/publisher/offers/{offer.id}"
     await owner.open(place)
     page = await owner.send(place, then="review", price_g="250", stock_total="", weekdays=["6", "7"])
-    assert [" ".join(re.sub("<[^>]*>", " ", row).split()) for row in page.split('facts__row">')[1:]][:2] == [
-        "减排量价格 100 g → 250 g", "可用日 （未填） → 周六、周日",
+    assert [" ".join(re.sub("<[^>]*>", " ", row).split()) for row in page.split('<div class="facts__row">')[1:]][:2] == [
+        "减排量价格 100 g → 250 g", "可用日 不限 → 周六、周日",
     ]  # fmt: skip
     assert "总库存" in page
     assert (await the_offer(owner)).price_g == 100

@@ -34,8 +34,11 @@ _NAMED: Final = {
     "cash_fen": "changes.cash_fen",
 }
 # Where nothing there means that nothing is limited.
-_UNLIMITED: Final = frozenset({"stock_total", "stock_per_day", "budget_fen", "budget_per_day_fen", "per_resident_limit",
-                               "limits.per_resident_per_day", "limits.per_resident_per_week"})  # fmt: skip
+_UNLIMITED: Final = frozenset({
+    "stock_total", "stock_per_day", "budget_fen", "budget_per_day_fen", "per_resident_limit", "starts_at", "ends_at",
+    "limits.per_resident_per_day", "limits.per_resident_per_week", "conditions.min_bill_fen", "conditions.weekdays",
+    "conditions.hours", "redeem_windows.weekdays", "redeem_windows.hours",
+})  # fmt: skip
 
 
 def field_label(words: Words, kind: str, field: str) -> str:

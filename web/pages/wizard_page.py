@@ -17,6 +17,7 @@ from marketplace.offers.pricing import suggested_price
 from marketplace.offers.terms import Change
 from marketplace.offers.view import OfferView
 from web.access import Staff
+from web.locale import LANGUAGES
 from web.pages.differing import field_label
 from web.pages.forms import AnyRequest
 from web.pages.offer_form import at_fields
@@ -119,11 +120,18 @@ def missing_words(words: Words, offer: OfferView) -> str | None:
 
 
 def title_of(words: Words, step: str, change: Change, *, kind: Kind, offer: OfferView | None) -> Change:
-    """`change` with a title that says the benefit, as long as nobody has given the offer another."""
+    """`change` with a title that says the benefit, as long as nobody has given the offer another.
+
+    It stays in the language that it is in, whoever writes on.
+    """
     if step != "benefit" or not change.benefit or not isinstance(change.benefit, dict):
         return change
-    if offer is not None and offer.title and offer.title != _title(words, kind, offer.benefit):
-        return change
+    if offer is not None and offer.title:
+        written = (one for one in map(Words, LANGUAGES) if offer.title == _title(one, kind, offer.benefit))
+        own = next(written, None)
+        if own is None:
+            return change
+        words = own
     return msgspec.structs.replace(change, title=_title(words, kind, change.benefit))
 
 
