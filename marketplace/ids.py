@@ -12,11 +12,21 @@ import uuid_utils
 from asyncpg.pgproto import pgproto
 
 _ACCOUNTS = UUID("6f0f3f0e-6a0c-5a5e-9c53-0f9d7f2b1c11").bytes
+_DAY_MS = 24 * 3600 * 1000
 
 
 def new_id() -> UUID:
     """A new identifier, later than every earlier one of this process."""
     return pgproto.UUID(uuid_utils.uuid7().bytes)
+
+
+def is_fresh(given: UUID) -> bool:
+    """Whether `given` may be an identifier that was made within a day, and is neither older nor of the future."""
+    return given.version == 7 and 0 <= _made_ms(new_id()) - _made_ms(given) < _DAY_MS
+
+
+def _made_ms(given: UUID) -> int:
+    return given.int >> 80
 
 
 def derived_id(*parts: object) -> UUID:

@@ -33,6 +33,15 @@ async def members_of(publisher: UUID) -> list[Member]:
     return [Member(**row) for row in rows]
 
 
+async def names_of(*, publisher: UUID) -> dict[str, str]:
+    """The names of all who are or were in the team of `publisher`, by what their deeds are kept under (`staff:ID`)."""
+    rows = await db.fetch(
+        "SELECT m.id, s.name FROM membership m JOIN staff s ON s.id = m.staff WHERE m.publisher = $1",
+        publisher,
+    )
+    return {f"staff:{row['id']}": row["name"] for row in rows}
+
+
 async def change_role(*, publisher: UUID, membership: UUID, role: StaffRole) -> None:
     """Give a member another role. Raises NotFound, Refused `last_owner`."""
     async with db.transaction():
@@ -74,4 +83,4 @@ async def _withdraw_invitations(membership: UUID) -> None:
     )
 
 
-__all__ = ["Member", "change_role", "members_of", "remove_member"]
+__all__ = ["Member", "change_role", "members_of", "names_of", "remove_member"]

@@ -15,10 +15,11 @@ from marketplace import clock, db, pools
 from marketplace.errors import FieldError, Invalid, NotFound, Refused
 from marketplace.ids import new_id
 from marketplace.offers import view
+from marketplace.offers.differences import differences
 from marketplace.offers.eligibility import Eligibility, NoRules
 from marketplace.offers.shared_limits import SharedLimit, limits_over
 from marketplace.offers.state import PUBLIC, Shown, Status
-from marketplace.offers.terms import Change, Terms, capture, changed, check_whole, new_terms
+from marketplace.offers.terms import Change, Terms, capture, changed, check_whole, new_terms, terms_from
 from marketplace.offers.view import OfferView, Record
 
 MAX_REASON_LENGTH = 500
@@ -39,17 +40,24 @@ class LiveOffer:
 
 
 # ------------------------------------------------------------------ the publisher's verbs
-async def create_draft(*, publisher: UUID, change: Change, actor: str) -> OfferView:
-    """A new draft of what `change` gives; only the kind is required. Raises Invalid, NotFound."""
-    terms, offer = new_terms(change), new_id()
+async def create_draft(
+    *, publisher: UUID, change: Change, actor: str, offer: UUID | None = None
+) -> OfferView:
+    """A new draft of what `change` gives; only the kind is required. Raises Invalid, NotFound.
+
+    Its id may have been given out before, as `offer`: then whoever comes second with it finds a draft that is there.
+    """
+    terms, offer = new_terms(change), offer or new_id()
     async with db.transaction():
         if await db.fetch_row("SELECT 1 FROM publisher WHERE id = $1", publisher) is None:
             raise NotFound
-        await db.execute(
+        made = await db.execute(
             """INSERT INTO offer (id, publisher, status, version, title, kind, starts_at, ends_at, created_at)
-               VALUES ($1, $2, 'draft', 1, $3, $4, $5, $6, $7)""",
+               VALUES ($1, $2, 'draft', 1, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING""",
             offer, publisher, terms.title or "", terms.kind, terms.starts_at, terms.ends_at, clock.now(),
         )  # fmt: skip
+        if not made:
+            raise Refused("offer_edited_meanwhile")
         await _keep_version(offer, terms, actor=actor)
         await _keep_event(offer, "created", actor=actor)
         return await _shown(offer)
@@ -57,28 +65,31 @@ async def create_draft(*, publisher: UUID, change: Change, actor: str) -> OfferV
 
 async def edit(
     *, publisher: UUID, offer: UUID, change: Change, actor: str,
-    eligibility: Eligibility | None = None, cash_allowed: bool = False,
+    eligibility: Eligibility | None = None, cash_allowed: bool = False, seen: int | None = None,
 ) -> OfferView:  # fmt: skip
     """Set the fields that `change` gives: a new version of the terms; coupons already out keep theirs.
 
     Once approved the terms must stay whole, and what was approved to be paid stays: the kind, who funds it, and the
-    benefit where a campaign does. Raises Invalid, NotFound, Refused `offer_not_in_state` (submitted or ended).
+    benefit where a campaign does. Who has `seen` an older version undoes nothing that was set since then. Raises
+    Invalid, NotFound, Refused `offer_not_in_state` (submitted or ended), `offer_edited_meanwhile` (with the fields).
     """
     async with db.transaction():
         before = await _locked(offer, publisher=publisher)
-        shown = _require(before, {"draft", "rejected", "approved", "live", "paused"})
-        after = changed(before.terms, change)
-        if shown != "draft" and after.kind != before.terms.kind:
-            raise Invalid(FieldError("kind", "cannot_change"))
-        if shown not in {"draft", "rejected"}:
-            _require_same_payer(before.terms, after)
-            after = await _whole(
-                offer, after, publisher=publisher, eligibility=eligibility, cash_allowed=cash_allowed
-            )
+        after = await _after(before, change, eligibility=eligibility, cash_allowed=cash_allowed)
+        await _require_seen(before, after, seen)
         if after != before.terms:
             await _set_terms(offer, after, actor=actor)
             await _keep_event(offer, "edited", actor=actor)
         return await _shown(offer)
+
+
+async def proposed(
+    *, publisher: UUID, offer: UUID, change: Change, eligibility: Eligibility | None = None
+) -> tuple[Terms, Terms]:
+    """The terms in force, and what `change` would make of them; nothing is changed. Raises as `edit`."""
+    async with db.transaction():
+        before = await _locked(offer, publisher=publisher)
+        return before.terms, await _after(before, change, eligibility=eligibility)
 
 
 async def submit(
@@ -199,6 +210,35 @@ def _require(record: Record, allowed: Collection[Shown]) -> Shown:
     if shown not in allowed:
         raise Refused("offer_not_in_state", status=shown)
     return shown
+
+
+async def _after(
+    before: Record, change: Change, *, eligibility: Eligibility | None, cash_allowed: bool = False
+) -> Terms:
+    shown = _require(before, {"draft", "rejected", "approved", "live", "paused"})
+    after = changed(before.terms, change)
+    if shown != "draft" and after.kind != before.terms.kind:
+        raise Invalid(FieldError("kind", "cannot_change"))
+    if shown in {"draft", "rejected"}:
+        return after
+    _require_same_payer(before.terms, after)
+    return await _whole(
+        before.id, after, publisher=before.publisher.id, eligibility=eligibility, cash_allowed=cash_allowed
+    )
+
+
+async def _require_seen(before: Record, after: Terms, seen: int | None) -> None:
+    if seen is None or seen == before.number:
+        return
+    stored = await db.fetch_value(
+        "SELECT terms FROM offer_version WHERE offer = $1 AND number = $2", before.id, seen
+    )
+    if stored is None:
+        raise Invalid(FieldError("version", "unknown"))
+    meanwhile = {one.field for one in differences(terms_from(stored), before.terms)}
+    undone = [one.field for one in differences(before.terms, after) if one.field in meanwhile]
+    if undone:
+        raise Refused("offer_edited_meanwhile", fields=undone)
 
 
 def _require_same_payer(before: Terms, after: Terms) -> None:

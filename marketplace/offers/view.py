@@ -23,6 +23,7 @@ from marketplace.offers.terms import (
     Limits,
     Terms,
     capture,
+    check_whole,
     face_value_fen,
     terms_from,
 )
@@ -31,7 +32,7 @@ from marketplace.offers.windows import Windows
 from marketplace.pools import free_codes
 
 SELECT_OFFERS = """
-    SELECT o.id, o.status, o.reason, o.limits_revision, v.id AS version, v.terms,
+    SELECT o.id, o.status, o.reason, o.limits_revision, v.id AS version, v.number, v.created_at AS edited_at, v.terms,
            p.id AS publisher, p.name AS publisher_name, p.kind AS publisher_kind, p.status AS publisher_status
     FROM offer o
     JOIN offer_version v ON v.offer = o.id AND v.number = o.version
@@ -45,6 +46,8 @@ class Record:
 
     id: UUID
     version: UUID
+    number: int
+    edited_at: datetime
     status: Status
     reason: str | None
     terms: Terms
@@ -77,7 +80,9 @@ class StoreView(msgspec.Struct, frozen=True):
 
 class OfferView(msgspec.Struct, frozen=True, kw_only=True):
     """An offer. `eligible` and `reasons` are there when it was judged for a resident, with `resets` that say when a
-    reason goes away by itself; `reason` when it was rejected; budgets and `usage` for its publisher and the operator.
+    reason goes away by itself; `reason` when it was rejected; budgets and `usage` for its publisher and the operator,
+    with the number of its terms' `version`, when that was made, and of a draft what is `missing`.
+
 
     `reasons` are the codes that a redemption would be refused with; `reason_details` say more about each: of a rule,
     every condition that is not met.
@@ -119,12 +124,16 @@ class OfferView(msgspec.Struct, frozen=True, kw_only=True):
     budget_fen: int | None | UnsetType = UNSET
     budget_per_day_fen: int | None | UnsetType = UNSET
     usage: list[Usage] | UnsetType = UNSET
+    version: int | UnsetType = UNSET
+    edited_at: datetime | UnsetType = UNSET
+    missing: list[str] | UnsetType = UNSET
 
 
 def record(row: db.Row) -> Record:
     """A row of SELECT_OFFERS."""
     return Record(
-        id=row["id"], version=row["version"], status=row["status"], reason=row["reason"],
+        id=row["id"], version=row["version"], number=row["number"], edited_at=row["edited_at"],
+        status=row["status"], reason=row["reason"],
         terms=terms_from(row["terms"]),
         publisher=PublisherView(row["publisher"], row["publisher_name"], row["publisher_kind"]),
         publisher_active=row["publisher_status"] == "active",
@@ -188,8 +197,15 @@ async def views(records: Sequence[Record], *, inside: bool = False) -> list[Offe
 
 def _inside(offer: OfferView, r: Record, usage: Mapping[UUID, list[Usage]]) -> OfferView:
     return msgspec.structs.replace(
-        offer, budget_fen=r.terms.budget_fen, budget_per_day_fen=r.terms.budget_per_day_fen, usage=usage[r.id]
-    )
+        offer, budget_fen=r.terms.budget_fen, budget_per_day_fen=r.terms.budget_per_day_fen, usage=usage[r.id],
+        version=r.number, edited_at=r.edited_at,
+        missing=_missing(r, offer.stock_left) if r.status in {"draft", "rejected"} else UNSET,
+    )  # fmt: skip
+
+
+def _missing(r: Record, stock_left: int | None) -> list[str]:
+    missing = [error.field for error in check_whole(r.terms)]
+    return [*missing, "codes"] if r.terms.kind == "code" and stock_left == 0 else missing
 
 
 async def _stores(records: Iterable[Record]) -> dict[UUID, StoreView]:

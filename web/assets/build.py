@@ -31,13 +31,14 @@ ENTRIES = (
     "src/pair.js",
     "src/passkey.js",
     "src/insight.js",
+    "src/wizard.js",
     "styles/main.css",
     "styles/insight.css",
 )
 # What the pages ask the manifest for, and could not do without.
 REQUIRED = (
-    "main.js", "till.js", "till_worker.js", "coupon.js", "pair.js", "passkey.js", "insight.js", "main.css",
-    "insight.css", "zxing_reader.wasm",
+    "main.js", "till.js", "till_worker.js", "coupon.js", "pair.js", "passkey.js", "insight.js", "wizard.js",
+    "main.css", "insight.css", "zxing_reader.wasm",
 )  # fmt: skip
 # What the till must have to open without a network.
 SHELL = ("main.js", "main.css", "till.js")

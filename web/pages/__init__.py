@@ -40,7 +40,9 @@ from web.pages import (
     till,
     till_app,
     till_day,
+    versions,
     wallet,
+    wizard,
 )
 from web.pages.rendering import AREAS, STATIC, render, words_of
 from web.problems import ProblemText
@@ -57,7 +59,7 @@ def page_handlers() -> list[ControllerRouterHandler]:
     parts = (
         mall, sign_in, second_step, account, wallet, activities, redemptions, pool, publisher, limits, rules, till,
         till_app, till_day, devices, insight, operator, apply, application, applications, organisations, team, join,
-        stores, security, memberships,
+        stores, security, memberships, wizard, versions,
     )  # fmt: skip
     return [
         *(handler for part in parts for handler in part.HANDLERS),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Final
 
@@ -35,6 +36,9 @@ class Typed:
 
     def __contains__(self, name: str) -> bool:
         return name in self._fields
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(self._fields))
 
     async def file(self, name: str) -> bytes:
         """The content of an uploaded file; empty when there is none."""

@@ -51,6 +51,11 @@ _INSTANTS: Final = {"starts_at": start_from, "ends_at": end_from}
 _AT_TILL: Final = ("conditions.min_bill_fen", "hours_from", "hours_to")
 
 
+def known_kind(given: str) -> Kind | None:
+    """The kind of that name, if there is one."""
+    return next((kind for kind in BENEFIT if kind == given), None)
+
+
 def at_till(kind: Kind) -> bool:
     """Whether coupons of the kind are used at a till: only then have stores, hours and a minimum bill a meaning."""
     return capture(Terms(kind=kind)) == "on_verification"

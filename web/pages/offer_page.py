@@ -9,13 +9,14 @@ from litestar import Response
 
 from incentives.programmes import programme_names
 from incentives.rules import FIELD
-from marketplace.errors import Invalid
+from marketplace.errors import ChutanError, Invalid
 from marketplace.offers.benefits import Kind
 from marketplace.offers.view import OfferView
 from marketplace.pools import pool_of
 from marketplace.publishers import campaigns, stores
 from merchants.publishing import may
 from web.access import Staff
+from web.pages.differing import field_label
 from web.pages.forms import AnyRequest
 from web.pages.limit_facts import usage_shown
 from web.pages.limit_form import LIMIT_FIELDS
@@ -40,15 +41,36 @@ async def offer_page(
         request, "publisher/offer.html", area="publisher", status=400 if wrong else 200,
         offer=offer_details(words, offer, payers=await payers(words)), errors=errors,
         pool=await _pool(offer), usage=usage_shown(words, offer),
+        place=f"/publisher/offers/{offer.id}", may_publish=may(staff.role, "publish"),
     )  # fmt: skip
 
 
 async def form_page(
     request: AnyRequest, kind: Kind, fields: Mapping[str, Any], *, staff: Staff, offer: OfferView | None = None,
-    wrong: Invalid | None = None,
+    wrong: Invalid | None = None, clash: ChutanError | None = None,
 ) -> Response[str]:  # fmt: skip
-    """The form with `fields`, and every error at its field."""
+    """The form with `fields`, and every error at its field; `clash` tells that somebody else has changed the offer."""
     words = words_of(request)
+    approved = offer is not None and offer.status not in SUBMITTABLE
+    return await page(
+        request, "publisher/offer_form.html", area="publisher", status=400 if wrong else 409 if clash else 200,
+        **await form_values(words, kind, fields, staff=staff, offer=offer, wrong=wrong),
+        action=f"/publisher/offers/{offer.id}" if offer else "/publisher/offers/new",
+        can_submit=(offer is None and kind != "code") or (offer is not None and not approved),
+        reason=offer.reason if offer and isinstance(offer.reason, str) else None,
+        status_words=words(f"status.{offer.status}") if offer else None,
+        pool=await _pool(offer) if offer else None,
+        usage=usage_shown(words, offer) if offer and approved else None,
+        approved=approved, place=f"/publisher/offers/{offer.id}" if offer else None,
+        clash=clash_words(words, kind, clash) if clash else None,
+    )  # fmt: skip
+
+
+async def form_values(
+    words: Words, kind: Kind, fields: Mapping[str, Any], *, staff: Staff, offer: OfferView | None,
+    wrong: Invalid | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """What the fields of a form need, whether they stand on one page or on several."""
     errors = words.errors(at_fields(wrong.errors, kind=kind)) if wrong else {}
     rule = rule_shown(
         words, fields["rule"], programmes=await programme_names(), wrong=wrong.errors if wrong else ()
@@ -57,33 +79,32 @@ async def form_page(
     approved = offer is not None and offer.status not in SUBMITTABLE
     names = await payers(words)
     campaign = str(offer.funding.campaign or "") if offer else ""
-    return await page(
-        request, "publisher/offer_form.html", area="publisher", status=400 if wrong else 200,
-        kind=kind, kind_words=words(f"kind.{kind}"), fields=fields, errors=errors,
-        other_errors=[f"{field}: {why}" for field, why in errors.items() if field not in shown],
-        benefit=[_shown(words, kind, part) for part in BENEFIT[kind] if not part.one_of],
-        perks=[_shown(words, kind, part) for part in BENEFIT[kind] if part.one_of],
-        benefit_stays=approved and campaign != "", at_till=at_till(kind), keeps=keeps(kind),
-        own_stores=await stores(publisher=staff.publisher) if at_till(kind) else [],
-        campaigns=[] if approved else [(str(one.id), one.name) for one in await campaigns()],
-        payer=names.get(campaign, words("form.own_funds")) if approved else None,
-        rule=rule,
-        action=f"/publisher/offers/{offer.id}" if offer else "/publisher/offers/new",
-        can_submit=(offer is None and kind != "code") or (offer is not None and not approved),
-        reason=offer.reason if offer and isinstance(offer.reason, str) else None,
-        status_words=words(f"status.{offer.status}") if offer else None,
-        pool=await _pool(offer) if offer else None,
-        usage=usage_shown(words, offer) if offer and approved else None,
-        limits_shown=any(fields[name] or name in errors for name in LIMIT_FIELDS),
-    )  # fmt: skip
+    return {
+        "kind": kind, "kind_words": words(f"kind.{kind}"), "fields": fields, "errors": errors,
+        "other_errors": [f"{field}: {why}" for field, why in errors.items() if field not in shown],
+        "benefit": [_shown(words, kind, part) for part in BENEFIT[kind] if not part.one_of],
+        "perks": [_shown(words, kind, part) for part in BENEFIT[kind] if part.one_of],
+        "benefit_stays": approved and campaign != "", "at_till": at_till(kind), "keeps": keeps(kind),
+        "own_stores": await stores(publisher=staff.publisher) if at_till(kind) else [],
+        "campaigns": [] if approved else [(str(one.id), one.name) for one in await campaigns()],
+        "payer": names.get(campaign, words("form.own_funds")) if approved else None,
+        "rule": rule,
+        "limits_shown": any(fields[name] or name in errors for name in LIMIT_FIELDS),
+        "version": offer.version if offer else "",
+    }  # fmt: skip
+
+
+def clash_words(words: Words, kind: Kind, clash: ChutanError) -> str:
+    """What somebody else has changed meanwhile, in a sentence."""
+    names = [field_label(words, kind, field) for field in clash.facts.get("fields", ())]
+    return words("wizard.clash", fields=words("fact.comma").join(names))
 
 
 def _shown(words: Words, kind: str, part: BenefitField) -> dict[str, Any]:
-    own_words = kind == "rate_perk" or (kind, part.name) == ("donation", "value_fen")
     units = {"yuan": words("yuan"), "rate": "%"}
     return {
         "path": f"benefit.{part.name}",
-        "label": words(f"form.{kind}.{part.name}" if own_words else f"form.{part.name}"),
+        "label": field_label(words, kind, f"benefit.{part.name}"),
         "unit": units.get(part.typed_as, ""),
         "hint": words("form.rate_hint") if part.one_of and part.typed_as == "rate" else "",
         "mode": {"text": "", "rate": "", "yuan": "decimal", "whole": "numeric"}[part.typed_as],

@@ -12,18 +12,20 @@ from litestar.response import Redirect
 
 from marketplace.errors import ChutanError, Invalid, NotFound
 from marketplace.offers import lifecycle
-from marketplace.offers.benefits import Kind
 from marketplace.offers.catalogue import publisher_offer, publisher_offers
 from marketplace.offers.eligibility import Eligibility
 from marketplace.offers.view import OfferView
 from marketplace.pools import low_pools
 from merchants.publishing import may, require
 from web.access import Staff
+from web.pages.changes import changes_page
 from web.pages.forms import AnyRequest, typed
-from web.pages.offer_form import BENEFIT, change_of, editable, empty_fields, typed_fields
+from web.pages.offer_form import BENEFIT, change_of, editable, empty_fields, known_kind, typed_fields
 from web.pages.offer_page import SUBMITTABLE, form_page, offer_page
 from web.pages.rendering import back, page, words_of
 from web.pages.showing import offer_card, payer_words, payers
+from web.pages.wizard import seen_version
+from web.pages.wizard_page import missing_words
 
 _STEPS = {
     "draft": ("submit",), "rejected": ("submit",), "approved": ("end",), "live": ("pause", "end"),
@@ -53,6 +55,7 @@ async def offers(request: AnyRequest, staff: NamedDependency[Staff]) -> Response
             "steps": _STEPS.get(offer.status, ()),
             "payer": payer_words(words, offer, names) if offer.funding.campaign else None,
             "low": offer.id in low and offer.status != "ended",
+            "missing": missing_words(words, offer),
         }
         for offer in found.items
     ]
@@ -122,20 +125,23 @@ async def edit(
     offer = await publisher_offer(publisher=staff.publisher, offer=offer_id)
     if not editable(offer):
         raise NotFound
-    if form["rule_do"]:
-        return await form_page(
-            request, offer.kind, typed_fields(form, kind=offer.kind), staff=staff, offer=offer
-        )
+    fields = typed_fields(form, kind=offer.kind)
+    if form["rule_do"] or form["then"] == "again":
+        return await form_page(request, offer.kind, fields, staff=staff, offer=offer)
     try:
+        change = change_of(form, kind=offer.kind)
+        if form["then"] == "review":
+            return await changes_page(request, staff, offer, form, change, eligibility)
         after = await lifecycle.edit(
-            publisher=staff.publisher, offer=offer_id, change=change_of(form, kind=offer.kind),
-            actor=f"staff:{staff.id}", eligibility=eligibility,
+            publisher=staff.publisher, offer=offer_id, change=change, actor=f"staff:{staff.id}",
+            eligibility=eligibility, seen=seen_version(form),
         )  # fmt: skip
     except Invalid as wrong:
-        return await form_page(
-            request, offer.kind, typed_fields(form, kind=offer.kind), staff=staff, offer=offer, wrong=wrong
-        )
+        return await form_page(request, offer.kind, fields, staff=staff, offer=offer, wrong=wrong)
     except ChutanError as refused:
+        if refused.code == "offer_edited_meanwhile":
+            offer = await publisher_offer(publisher=staff.publisher, offer=offer_id)
+            return await form_page(request, offer.kind, fields, staff=staff, offer=offer, clash=refused)
         return back(f"/publisher/offers/{offer_id}", refused=refused)
     return await _after_saving(request, staff, after, eligibility, submit=form["then"] == "submit")
 
@@ -172,11 +178,6 @@ async def _after_saving(
         except ChutanError as refused:
             return back("/publisher/offers", refused=refused)
     return back("/publisher/offers")
-
-
-def known_kind(given: str) -> Kind | None:
-    """The kind of that name, if there is one."""
-    return next((kind for kind in BENEFIT if kind == given), None)
 
 
 HANDLERS = [door, offers, new, create, edit_form, edit, move]
