@@ -7,11 +7,15 @@ from typing import Final, Literal
 from marketplace.errors import Refused
 
 Role = Literal["owner", "manager", "cashier"]
-Deed = Literal["read_offers", "publish", "verify", "manage_tills", "manage_staff", "manage_stores"]
+Deed = Literal["read_offers", "publish", "verify", "manage_tills", "manage_staff", "manage_stores",
+               "manage_webhooks", "manage_clients"]  # fmt: skip
 
+_MANAGES: Final[frozenset[Deed]] = frozenset(
+    {"read_offers", "publish", "verify", "manage_tills", "manage_stores", "manage_webhooks"}
+)
 _MAY: Final[dict[Role, frozenset[Deed]]] = {
-    "owner": frozenset({"read_offers", "publish", "verify", "manage_tills", "manage_staff", "manage_stores"}),
-    "manager": frozenset({"read_offers", "publish", "verify", "manage_tills", "manage_stores"}),
+    "owner": _MANAGES | {"manage_staff", "manage_clients"},
+    "manager": _MANAGES,
     "cashier": frozenset({"read_offers", "verify"}),
 }
 

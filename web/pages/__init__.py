@@ -20,6 +20,7 @@ from web.pages import (
     application,
     applications,
     apply,
+    clients,
     devices,
     join,
     limits,
@@ -40,6 +41,8 @@ from web.pages import (
     till_app,
     till_day,
     wallet,
+    webhook_log,
+    webhooks,
 )
 from web.pages.rendering import AREAS, STATIC, render, words_of
 from web.problems import ProblemText
@@ -56,7 +59,7 @@ def page_handlers() -> list[ControllerRouterHandler]:
     parts = (
         mall, sign_in, second_step, account, wallet, activities, redemptions, pool, publisher, limits, rules, till,
         till_app, till_day, devices, operator, apply, application, applications, organisations, team, join, stores,
-        security, memberships,
+        security, memberships, webhooks, webhook_log, clients,
     )  # fmt: skip
     return [
         *(handler for part in parts for handler in part.HANDLERS),

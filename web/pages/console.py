@@ -13,6 +13,7 @@ PLACES: Final[tuple[tuple[str, str, Deed | None], ...]] = (
     ("/publisher/offers", "nav.offers", "read_offers"),
     ("/publisher/stores", "nav.stores", "manage_stores"),
     ("/publisher/team", "nav.team", "manage_staff"),
+    ("/publisher/webhooks", "nav.webhooks", "manage_webhooks"),
     ("/publisher/security", "nav.security", None),
 )
 
