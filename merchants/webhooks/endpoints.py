@@ -109,22 +109,22 @@ async def create_endpoint(*, publisher: UUID, new: NewEndpoint) -> Secret:
 
 async def change_endpoint(*, publisher: UUID, endpoint: UUID, change: EndpointChange) -> Endpoint:
     """Set what `change` gives. Raises Invalid, NotFound."""
-    given = {k: v for k, v in msgspec.structs.asdict(change).items() if v is not UNSET}
-    await _require_good(**{name: value for name, value in given.items() if name != "enabled"})
-    if "description" in given:
-        given["description"] = given["description"].strip()
-    if "events" in given:
-        given["events"] = _in_order(given["events"])
+    url, events, description, enabled = (
+        None if value is UNSET else value for value in msgspec.structs.astuple(change)
+    )
+    await _require_good(url=url, events=events, description=description or "")
     async with db.transaction():
         await _locked(publisher, endpoint)
-        for name, value in given.items():  # of the four fields of the struct
-            await db.execute(f"UPDATE webhook_endpoint SET {name} = $2 WHERE id = $1", endpoint, value)  # noqa: S608
-        if given.get("enabled"):
-            await db.execute(
-                """UPDATE webhook_endpoint SET disabled_because = NULL, failing_since = NULL, resting_until = NULL
-                   WHERE id = $1 AND disabled_because IS NOT NULL""",
-                endpoint,
-            )
+        await db.execute(
+            """UPDATE webhook_endpoint SET url = coalesce($2, url), events = coalesce($3, events),
+                   description = coalesce($4, description), enabled = coalesce($5, enabled),
+                   disabled_because = CASE WHEN $5 THEN NULL ELSE disabled_because END,
+                   failing_since = CASE WHEN $5 THEN NULL ELSE failing_since END,
+                   resting_until = CASE WHEN $5 THEN NULL ELSE resting_until END
+               WHERE id = $1""",
+            endpoint, url, None if events is None else _in_order(events),
+            None if description is None else description.strip(), enabled,
+        )  # fmt: skip
     return await endpoint_of(publisher=publisher, endpoint=endpoint)
 
 

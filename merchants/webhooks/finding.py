@@ -102,8 +102,8 @@ async def _step() -> tuple[int, bool]:
             """SELECT id, publisher, events, enabled, created_at FROM webhook_endpoint
                WHERE deleted_at IS NULL ORDER BY id"""
         )
-        since, now = state["found_until"], clock.now()
-        until = since + _AT_ONCE if since + _AT_ONCE < now else _EVER
+        since = state["found_until"]
+        until = since + _AT_ONCE if since + _AT_ONCE < state["present"] else _EVER
         found = await _between(endpoints, since, until)
         if found == _MOST:
             return found, True
@@ -142,7 +142,7 @@ async def _locked() -> db.Row | None:
         clock.now(), SETTLED_AFTER,
     )  # fmt: skip
     return await db.fetch_row(
-        """SELECT found_until, next_at, pg_snapshot_xmin(pg_current_snapshot()) >= next_xid AS ended
+        """SELECT found_until, next_at, now() AS present, pg_snapshot_xmin(pg_current_snapshot()) >= next_xid AS ended
            FROM webhook_horizon FOR UPDATE SKIP LOCKED"""
     )
 

@@ -213,7 +213,7 @@ def _oauth_problem(request: AnyRequest, error: Exception) -> Response[Any]:
 
 
 @post(
-    "/oauth/token", status_code=200, tags=["auth"], 
+    "/oauth/token", status_code=200, tags=["auth"],
     summary="An access token for a channel, a cash register, a publisher's API client or a bank",
     exception_handlers={Exception: _oauth_problem}, opt=refusal(TokenRefusal),
 )  # fmt: skip

@@ -130,7 +130,7 @@ class WebhookController(Controller):
     @get(_LOG)
     async def log(
         self, endpoint_id: FromPath[UUID], staff: NamedDependency[Staff], limit: Limit = 50, cursor: Cursor = None,
-        state: Annotated[State | None, QueryParameter(description="Only messages in this state")] = None,
+        only: Annotated[State | None, QueryParameter(name="state", description="Only in this state")] = None,
     ) -> Page[DeliveryView]:  # fmt: skip
         """What was sent, or waits, newest first."""
         require(staff.role, "manage_webhooks")
@@ -138,7 +138,7 @@ class WebhookController(Controller):
         found = await webhooks.deliveries_of(
             publisher=staff.publisher,
             endpoint=endpoint_id,
-            state=state,
+            state=only,
             before=before(cursor),
             count=limit + 1,
         )

@@ -137,7 +137,8 @@ async def _page(
 def _shown(words: Words, one: Delivery) -> dict[str, Any]:
     return {
         "id": str(one.id), "kind": words(f"webhooks.event.{one.kind}"), "at": when(one.at),
-        "colour": _COLOURS[one.state], "state_words": words(f"webhooks.state.{one.state}"), "attempts": one.attempts, "next_at": when(one.next_at),
+        "colour": _COLOURS[one.state], "state_words": words(f"webhooks.state.{one.state}"), "attempts": one.attempts,
+        "next_at": when(one.next_at),
         "went": _went(words, one.last_status, one.last_fault) if one.attempts else None,
     }  # fmt: skip
 
