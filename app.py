@@ -53,6 +53,7 @@ from marketplace.residents import linked
 from marketplace.settings import Settings, SettingsError, load_settings
 from merchants import demonstration as shops
 from merchants import rollup
+from merchants.webhooks import worker as webhooks
 from web import hot
 from web.api import HANDLERS
 from web.factory import Lifespan, create_web
@@ -158,7 +159,8 @@ def create_app(settings: Settings, url: str) -> ASGIApp:
             for adapter in (app.state.sms, app.state.identity):
                 if isinstance(adapter, SandboxSms | SandboxIdentityCheck):
                     adapter.demonstration = await db.is_demonstration()
-            workers = [asyncio.create_task(work(EmbeddedRegistry())), asyncio.create_task(load())]
+            workers = [asyncio.create_task(work(EmbeddedRegistry())), asyncio.create_task(load()),
+                       asyncio.create_task(webhooks.work())]  # fmt: skip
             try:
                 with when_told_to_stop(app.state.streams.end):
                     yield

@@ -395,3 +395,8 @@ class RegistryEntry(Table, tablename="registry_entry"):
     amount_g = BigInt(default=None)
     batch = JSONB(default=None)
     recorded_at = Timestamptz(default=None)
+
+
+class LateHappening(Table, tablename="late_happening"):
+    id = BigInt(primary_key=True, default=None)
+    at = Timestamptz(default=None)

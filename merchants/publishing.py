@@ -8,15 +8,16 @@ from marketplace.errors import Refused
 
 Role = Literal["owner", "manager", "cashier"]
 Deed = Literal[
-    "read_offers", "read_insight", "publish", "verify", "manage_tills", "manage_staff", "manage_stores"
-]
+    "read_offers", "read_insight", "publish", "verify", "manage_tills", "manage_staff", "manage_stores",
+    "manage_webhooks", "manage_clients",
+]  # fmt: skip
 
-_MANAGER: Final[frozenset[Deed]] = frozenset(
-    {"read_offers", "read_insight", "publish", "verify", "manage_tills", "manage_stores"}
+_MANAGES: Final[frozenset[Deed]] = frozenset(
+    {"read_offers", "read_insight", "publish", "verify", "manage_tills", "manage_stores", "manage_webhooks"}
 )
 _MAY: Final[dict[Role, frozenset[Deed]]] = {
-    "owner": _MANAGER | {"manage_staff"},
-    "manager": _MANAGER,
+    "owner": _MANAGES | {"manage_staff", "manage_clients"},
+    "manager": _MANAGES,
     "cashier": frozenset({"read_offers", "verify"}),
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from piccolo.columns import UUID, BigInt, Bytea, Integer, SmallInt, Text, Timestamptz
+from piccolo.columns import JSONB, UUID, Array, BigInt, Boolean, Bytea, Integer, SmallInt, Text, Timestamptz
 from piccolo.table import Table
 
 
@@ -101,4 +101,76 @@ class InsightDay(Table, tablename="insight_day"):
 class InsightHorizon(Table, tablename="insight_horizon"):
     id = SmallInt(primary_key=True, default=None)
     folded_until = Timestamptz(default=None)
+    next_at = Timestamptz(null=True, default=None)
+
+
+class WebhookEndpoint(Table, tablename="webhook_endpoint"):
+    id = UUID(primary_key=True, default=None)
+    publisher = UUID(default=None)
+    url = Text(default=None)
+    description = Text(default=None)
+    events = Array(base_column=Text(), default=None)
+    enabled = Boolean(default=None)
+    disabled_because = Text(null=True, default=None)
+    secret = Bytea(default=None)
+    old_secret = Bytea(null=True, default=None)
+    old_secret_until = Timestamptz(null=True, default=None)
+    created_at = Timestamptz(default=None)
+    failing_since = Timestamptz(null=True, default=None)
+    resting_until = Timestamptz(null=True, default=None)
+    leased_until = Timestamptz(null=True, default=None)
+    lease = Integer(default=None)
+    deleted_at = Timestamptz(null=True, default=None)
+
+
+class WebhookEvent(Table, tablename="webhook_event"):
+    id = UUID(primary_key=True, default=None)
+    publisher = UUID(default=None)
+    kind = Text(default=None)
+    source = UUID(default=None)
+    facts = JSONB(default=None)
+    at = Timestamptz(default=None)
+    created_at = Timestamptz(default=None)
+
+
+class WebhookDelivery(Table, tablename="webhook_delivery"):
+    id = UUID(primary_key=True, default=None)
+    endpoint = UUID(default=None)
+    event = UUID(default=None)
+    state = Text(default=None)
+    attempts = Integer(default=None)
+    retries = Integer(default=None)
+    next_at = Timestamptz(null=True, default=None)
+    created_at = Timestamptz(default=None)
+    delivered_at = Timestamptz(null=True, default=None)
+
+
+class WebhookAttempt(Table, tablename="webhook_attempt"):
+    delivery = UUID(primary_key=True, default=None)
+    number = Integer(default=None)
+    at = Timestamptz(default=None)
+    duration_ms = Integer(default=None)
+    status = Integer(null=True, default=None)
+    fault = Text(null=True, default=None)
+    answer = Text(default=None)
+
+
+class WebhookSoldOut(Table, tablename="webhook_sold_out"):
+    offer = UUID(primary_key=True, default=None)
+
+
+class ApiClient(Table, tablename="api_client"):
+    id = UUID(primary_key=True, default=None)
+    publisher = UUID(default=None)
+    name = Text(default=None)
+    scopes = Array(base_column=Text(), default=None)
+    created_by = Text(default=None)
+    created_at = Timestamptz(default=None)
+    last_used_at = Timestamptz(null=True, default=None)
+    revoked_at = Timestamptz(null=True, default=None)
+
+
+class WebhookHorizon(Table, tablename="webhook_horizon"):
+    one = Boolean(primary_key=True, default=None)
+    found_until = Timestamptz(default=None)
     next_at = Timestamptz(null=True, default=None)

@@ -16,11 +16,27 @@ from marketplace import devices
 from marketplace.errors import NotFound, Refused
 from marketplace.identity.stores import EphemeralStore
 from marketplace.identity.tokens import Principal, Role, principal_of
+from merchants import api_clients
 from merchants.staff import Person, StaffMember, StaffRole, person_of, staff_member
 from web.sessions import session_token
 from web.throttle import Throttle
 
 AnyRequest = Request[Any, Any, Any]
+_READ: Final = frozenset({"offers:read", "offers:write"})
+_WRITE: Final = frozenset({"offers:write"})
+_INSIGHT: Final = frozenset({"insight:read"})
+_WEBHOOKS: Final = frozenset({"webhooks"})
+# Where API clients may call: the path and what is below it, with the scopes of which one is wanted to read, to write.
+_SCOPES: Final = (
+    ("/api/v1/publisher/offers", _READ, _WRITE),
+    ("/api/v1/publisher/limits", _READ, _WRITE),
+    ("/api/v1/publisher/stores", _READ, frozenset[str]()),
+    ("/api/v1/publisher/rule-facts", _READ, _WRITE),
+    ("/api/v1/publisher/rule-check", _READ, _READ),
+    ("/api/v1/publisher/uploads", _READ, _WRITE),
+    ("/api/v1/publisher/insight", _INSIGHT, frozenset[str]()),
+    ("/api/v1/publisher/webhooks", _WEBHOOKS, _WEBHOOKS),
+)
 
 
 class Resident(msgspec.Struct, frozen=True):
@@ -30,12 +46,19 @@ class Resident(msgspec.Struct, frozen=True):
 
 
 class Staff(msgspec.Struct, frozen=True):
-    """A publisher's member of staff who calls: `id` is the membership's, by which they act."""
+    """A publisher's member of staff who calls: `id` is the membership's, by which they act. Or one of its API clients,
+    in what its scopes let it do."""
 
     id: UUID
     publisher: UUID
     role: StaffRole
     person: UUID
+    is_client: bool = False
+
+    @property
+    def actor(self) -> str:
+        """Who did it, in the trails."""
+        return f"{'client' if self.is_client else 'staff'}:{self.id}"
 
 
 class Till(msgspec.Struct, frozen=True):
@@ -150,11 +173,34 @@ async def member(request: AnyRequest) -> StaffMember:
 
 
 async def staff(request: AnyRequest) -> Staff:
-    """The member of staff who calls, of a publisher that was approved and is not closed."""
+    """The member of staff who calls, or the API client, of a publisher that was approved and is not closed."""
+    principal = await required(request)
+    if principal.role == "client":
+        return await _client(request, principal)
     acting = await member(request)
     if acting.publisher_status in ("applied", "closed"):
         raise Refused("publisher_not_active")
     return Staff(acting.id, acting.publisher, acting.role, acting.person)
+
+
+async def _client(request: AnyRequest, principal: Principal) -> Staff:
+    """An API client acts as a manager would, in the calls that its scopes name and in no other."""
+    found = await api_clients.acting(principal.id)
+    if found is None:
+        raise Refused("unauthenticated")
+    if not found.scopes & _scopes_for(request.method, request.scope["path"]):
+        raise Refused("scope_missing")
+    if found.publisher_status in ("applied", "closed"):
+        raise Refused("publisher_not_active")
+    return Staff(found.id, found.publisher, "manager", found.id, is_client=True)
+
+
+def _scopes_for(method: str, path: str) -> frozenset[str]:
+    """The scopes of which a call wants one: none, where clients have no business at all."""
+    for place, reads, writes in _SCOPES:
+        if path == place or path.startswith(place + "/"):
+            return reads if method == "GET" else writes
+    return frozenset()
 
 
 async def till(request: AnyRequest) -> Till:

@@ -15,6 +15,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.routes import HTTPRoute
 
+from web.described_webhooks import described as webhooks_described
 from web.locale import keys
 from web.problems import PROBLEM_TYPE, status_of
 
@@ -96,7 +97,8 @@ def _complete(document: dict[str, Any], handlers: dict[tuple[str, str], HTTPRout
     _, components = msgspec.json.schema_components([ProblemDocument, *shapes], ref_template=_REFS)
     problem = components.pop("ProblemDocument")
     problem["properties"]["code"]["enum"] = problem_codes()
-    document["components"]["schemas"] |= components | {"Problem": problem}
+    document["webhooks"], sent = webhooks_described()
+    document["components"]["schemas"] |= components | sent | {"Problem": problem}
     statuses = sorted({status_of(code) for code in problem_codes()})
     document["components"]["responses"] = {
         f"Problem{status}": _problem_response(status) for status in statuses

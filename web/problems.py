@@ -33,6 +33,7 @@ STATUS: Final[Mapping[str, int]] = {
     "forbidden": 403,
     "no_organisation": 403,
     "publisher_not_active": 403,
+    "scope_missing": 403,
     "second_factor_required": 403,
     "sign_in_again": 403,
     "coupon_not_found": 404,

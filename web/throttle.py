@@ -23,6 +23,7 @@ _log = structlog.get_logger("web")
 # The API promises never to bind a resident under 120 or a till under 600 calls a minute.
 CALLS_PER_MINUTE: Final = {
     "resident": 300, "staff": 600, "till": 1200, "operator": 1200, "channel": 1200, "bank": 600,
+    "client": 600,
 }  # fmt: skip
 WRONG_CODES_PER_MINUTE: Final = 10
 TOKENS_PER_MINUTE: Final = 120

@@ -47,7 +47,7 @@ class ClientAssertion(msgspec.Struct, frozen=True):
 
 
 async def register_client(
-    *, client_id: str, role: Literal["channel", "bank", "till"], subject: str,
+    *, client_id: str, role: Literal["channel", "bank", "till", "client"], subject: str,
     secret: str | None = None, public_jwk: Mapping[str, Any] | None = None,
 ) -> None:  # fmt: skip
     """Make a client known; one of `secret` (kept as a digest, so it must be random) and `public_jwk` is given."""

@@ -14,7 +14,7 @@ import msgspec
 from marketplace import clock, db
 from marketplace.identity.stores import EphemeralStore
 
-Role = Literal["resident", "staff", "till", "operator", "channel", "bank"]
+Role = Literal["resident", "staff", "till", "operator", "channel", "bank", "client"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
 SESSION_TTL: Final = timedelta(hours=12)
@@ -26,7 +26,7 @@ _EPOCH_SLACK_SECONDS: Final = 3600
 
 class Principal(msgspec.Struct, frozen=True):
     """Who calls: `subject` is the resident's, staff member's, till's or operator's id, a channel's key, a bank's
-    publisher id."""
+    publisher id, an API client's id."""
 
     role: Role
     subject: str

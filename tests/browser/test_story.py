@@ -12,7 +12,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 from stdnum.cn import uscc
 
-from tests.browser.test_redemption import a_page, redeem, sign_in, site  # noqa: F401  (the server as a fixture)
+from tests.browser.test_redemption import PHONE, a_page, redeem, sign_in, site  # noqa: F401  (the server as a fixture)
 
 pytestmark = pytest.mark.browser
 
@@ -22,7 +22,12 @@ OFFER = "立减 ¥5.00"
 
 async def pictured(page: Page, name: str) -> None:
     if folder := os.environ.get("SCREENSHOTS"):
-        await page.screenshot(path=f"{folder}/{name}.png", full_page=True)
+        height = await page.evaluate("document.documentElement.scrollHeight")
+        await page.set_viewport_size(
+            PHONE | {"height": height}
+        )  # so that what sticks to an edge is at the edge
+        await page.screenshot(path=f"{folder}/{name}.png")
+        await page.set_viewport_size(PHONE)
 
 
 async def confirm_phone(page: Page, phone: str) -> None:
@@ -55,6 +60,7 @@ async def apply(owner: Page, site: str) -> None:  # noqa: F811
     }  # fmt: skip
     for name, value in typed.items():
         await owner.fill(f"[name='{name}']", value)
+    await owner.select_option("[name=kind]", "merchant")
     await owner.select_option("[name=city]", "420100")
     await owner.click("main form button.button--big")
     await expect(owner.locator(".field__error").first).to_be_visible()

@@ -14,6 +14,7 @@ import pytest
 
 import app
 from marketplace.settings import Settings
+from merchants.webhooks import KINDS
 from tests.builders import a_resident, an_offer, cancel, redeem
 from web.api.residents import Cancelled, Redeemed
 from web.described import problem_codes
@@ -107,6 +108,13 @@ def test_calls_that_move_value_want_a_key_and_public_ones_no_token(schema):
     )
     assert calls["GET /api/v1/offers"]["security"] == [{}, {"bearer": []}]
     assert "security" not in calls["GET /api/v1/me/wallet"]
+
+
+def test_every_webhook_is_described(schema):
+    assert set(schema["webhooks"]) == {*KINDS, "webhook.test"}
+    for kind, webhook in schema["webhooks"].items():
+        sent = webhook["post"]["requestBody"]["content"]["application/json"]["schema"]["properties"]
+        assert sent["type"] == {"const": kind}
 
 
 async def test_stored_answers_are_of_the_shape_that_is_described(database):

@@ -12,6 +12,7 @@ from web.api.applications import (
     OperatorApplicationController,
 )
 from web.api.channels import confirm_link, submit_activities
+from web.api.clients import ClientController
 from web.api.identity import IdentityController
 from web.api.insight import InsightController
 from web.api.limits import CampaignLimitController, PublisherLimitController
@@ -26,6 +27,7 @@ from web.api.rules import RuleController
 from web.api.stores import StoreController
 from web.api.team import InvitationController, MemberController
 from web.api.tills import TillController
+from web.api.webhooks import WebhookController
 
 HANDLERS: Final[list[ControllerRouterHandler]] = [
     MeController,
@@ -53,6 +55,8 @@ HANDLERS: Final[list[ControllerRouterHandler]] = [
     MemberController,
     InvitationController,
     StoreController,
+    WebhookController,
+    ClientController,
     submit_activities,
     confirm_link,
 ]

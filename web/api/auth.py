@@ -15,6 +15,7 @@ from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException
 from litestar.params import JSONBody, URLEncodedBody
 from litestar.types import ControllerRouterHandler
+from msgspec import UNSET, UnsetType
 
 from marketplace.errors import Invalid
 from marketplace.identity import oauth, otp, persons, residents
@@ -24,6 +25,7 @@ from marketplace.identity.realname import RealNames, masked_name
 from marketplace.identity.sms import SmsSender
 from marketplace.identity.stores import EphemeralStore
 from marketplace.identity.tokens import CLIENT_SESSION_TTL, Principal, Session, end_session
+from merchants import api_clients
 from merchants.staff import staff_sign_in
 from web.access import bearer_token
 from web.described import refusal
@@ -181,12 +183,14 @@ class TokenRequest(msgspec.Struct):
     client_secret: str | None = None
     client_assertion_type: str | None = None
     client_assertion: str | None = None
+    scope: str | None = None
 
 
 class TokenAnswer(msgspec.Struct):
     access_token: str
     expires_in: int
     token_type: str = "Bearer"  # noqa: S105  (the type's name)
+    scope: str | UnsetType = UNSET
 
 
 class TokenRefusal(msgspec.Struct):
@@ -209,7 +213,8 @@ def _oauth_problem(request: AnyRequest, error: Exception) -> Response[Any]:
 
 
 @post(
-    "/oauth/token", status_code=200, tags=["auth"], summary="An access token for a channel, a cash register or a bank",
+    "/oauth/token", status_code=200, tags=["auth"],
+    summary="An access token for a channel, a cash register, a publisher's API client or a bank",
     exception_handlers={Exception: _oauth_problem}, opt=refusal(TokenRefusal),
 )  # fmt: skip
 async def token(
@@ -232,7 +237,20 @@ async def token(
         store=store,
     )
     seconds = int(CLIENT_SESSION_TTL.total_seconds())
-    return Response(TokenAnswer(session.token, seconds), headers=_NO_STORE)
+    scope: str | UnsetType = UNSET
+    if session.principal.role == "client":
+        scope = await _scope_of(session.principal, data.scope)
+    return Response(TokenAnswer(session.token, seconds, scope=scope), headers=_NO_STORE)
+
+
+async def _scope_of(client: Principal, asked: str | None) -> str:
+    """The scopes of a publisher's client, all of them whatever was asked for; not one that it does not have."""
+    found = await api_clients.acting(client.id)
+    if found is None:
+        raise oauth.OauthRefused("invalid_client")
+    if not set((asked or "").split()) <= found.scopes:
+        raise oauth.OauthRefused("invalid_scope")
+    return " ".join(sorted(found.scopes))
 
 
 def _credentials(data: TokenRequest, authorization: str | None) -> oauth.ClientSecret | oauth.ClientAssertion:

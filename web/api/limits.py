@@ -38,7 +38,7 @@ class PublisherLimitController(Controller):
         """Set a limit; it holds from now on."""
         publishing.require(staff.role, "publish")
         return await shared_limits.create_limit(
-            Owner(publisher=staff.publisher), checked(data, NewLimit), actor=f"staff:{staff.id}"
+            Owner(publisher=staff.publisher), checked(data, NewLimit), actor=staff.actor
         )
 
     @get(_ONE)
@@ -53,16 +53,14 @@ class PublisherLimitController(Controller):
         """Set the fields that are given; what is used stays used."""
         publishing.require(staff.role, "publish")
         return await shared_limits.edit_limit(
-            Owner(publisher=staff.publisher), limit_id, checked(data, LimitChange), actor=f"staff:{staff.id}"
+            Owner(publisher=staff.publisher), limit_id, checked(data, LimitChange), actor=staff.actor
         )
 
     @post(_ONE + "/end", status_code=200)
     async def end(self, limit_id: FromPath[UUID], staff: NamedDependency[Staff]) -> OwnLimit:
         """Lift it for good."""
         publishing.require(staff.role, "publish")
-        return await shared_limits.end_limit(
-            Owner(publisher=staff.publisher), limit_id, actor=f"staff:{staff.id}"
-        )
+        return await shared_limits.end_limit(Owner(publisher=staff.publisher), limit_id, actor=staff.actor)
 
 
 class CampaignLimitController(Controller):

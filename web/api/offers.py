@@ -93,7 +93,7 @@ class PublisherOfferController(Controller):
         """A new draft."""
         publishing.require(staff.role, "publish")
         return await lifecycle.create_draft(
-            publisher=staff.publisher, change=change_from(data), actor=_actor(staff)
+            publisher=staff.publisher, change=change_from(data), actor=staff.actor
         )
 
     @get("/{offer_id:uuid}")
@@ -112,7 +112,7 @@ class PublisherOfferController(Controller):
         """Set the fields that are given; coupons out keep the terms they were redeemed under."""
         publishing.require(staff.role, "publish")
         return await lifecycle.edit(
-            publisher=staff.publisher, offer=offer_id, change=change_from(data), actor=_actor(staff),
+            publisher=staff.publisher, offer=offer_id, change=change_from(data), actor=staff.actor,
             eligibility=eligibility,
         )  # fmt: skip
 
@@ -126,7 +126,7 @@ class PublisherOfferController(Controller):
         """Ask for approval; the offer is validated whole."""
         publishing.require(staff.role, "publish")
         return await lifecycle.submit(
-            publisher=staff.publisher, offer=offer_id, actor=_actor(staff), eligibility=eligibility
+            publisher=staff.publisher, offer=offer_id, actor=staff.actor, eligibility=eligibility
         )
 
     @post("/{offer_id:uuid}/codes")
@@ -135,9 +135,7 @@ class PublisherOfferController(Controller):
     ) -> PoolReport:
         """Add codes to the offer's pool; the same again add nothing."""
         publishing.require(staff.role, "publish")
-        return await add_codes(
-            publisher=staff.publisher, offer=offer_id, codes=data.codes, actor=_actor(staff)
-        )
+        return await add_codes(publisher=staff.publisher, offer=offer_id, codes=data.codes, actor=staff.actor)
 
     @post("/{offer_id:uuid}/{verb:str}", status_code=200)
     async def move(
@@ -149,7 +147,7 @@ class PublisherOfferController(Controller):
         """Pause, resume or end an offer; coupons out stay good."""
         publishing.require(staff.role, "publish")
         moves = {"pause": lifecycle.pause, "resume": lifecycle.resume, "end": lifecycle.end}
-        return await moves[verb](publisher=staff.publisher, offer=offer_id, actor=_actor(staff))
+        return await moves[verb](publisher=staff.publisher, offer=offer_id, actor=staff.actor)
 
 
 class OperatorOfferController(Controller):
@@ -180,7 +178,3 @@ class OperatorOfferController(Controller):
 
 def _language(request: AnyRequest) -> Language:
     return preferred_language(request.headers.get("accept-language"))
-
-
-def _actor(staff: Staff) -> str:
-    return f"staff:{staff.id}"

@@ -90,7 +90,7 @@ class PoolController(Controller):
         publishing.require(staff.role, "publish")
         return await pools.begin(
             publisher=staff.publisher, offer=offer_id, name=data.name, size_bytes=data.size_bytes,
-            expires_on=data.expires_on, actor=f"staff:{staff.id}",
+            expires_on=data.expires_on, actor=staff.actor,
         )  # fmt: skip
 
     @post("/codes/generate")
@@ -105,7 +105,7 @@ class PoolController(Controller):
         publishing.require(staff.role, "publish")
         return await generate(
             publisher=staff.publisher, offer=offer_id, prefix=data.prefix, length=data.length, count=data.count,
-            expires_on=data.expires_on, actor=f"staff:{staff.id}", key=idempotency_key,
+            expires_on=data.expires_on, actor=staff.actor, key=idempotency_key,
         )  # fmt: skip
 
 
@@ -166,7 +166,7 @@ class UploadController(Controller):
     async def export(self, upload_id: FromPath[UUID], staff: NamedDependency[Staff]) -> Response[bytes]:
         """Generated codes for the shop's own system, as CSV: once."""
         publishing.require(staff.role, "publish")
-        codes = await export(publisher=staff.publisher, upload=upload_id, actor=f"staff:{staff.id}")
+        codes = await export(publisher=staff.publisher, upload=upload_id, actor=staff.actor)
         return csv_answer(f"codes-{upload_id}.csv", CODES, [(code,) for code in codes])
 
     @post("/withdraw", status_code=200)

@@ -20,6 +20,7 @@ from web.pages import (
     application,
     applications,
     apply,
+    clients,
     devices,
     insight,
     join,
@@ -42,6 +43,8 @@ from web.pages import (
     till_day,
     versions,
     wallet,
+    webhook_log,
+    webhooks,
     wizard,
 )
 from web.pages.rendering import AREAS, STATIC, render, words_of
@@ -59,7 +62,7 @@ def page_handlers() -> list[ControllerRouterHandler]:
     parts = (
         mall, sign_in, second_step, account, wallet, activities, redemptions, pool, publisher, limits, rules, till,
         till_app, till_day, devices, insight, operator, apply, application, applications, organisations, team, join,
-        stores, security, memberships, wizard, versions,
+        stores, security, memberships, wizard, versions, webhooks, webhook_log, clients,
     )  # fmt: skip
     return [
         *(handler for part in parts for handler in part.HANDLERS),

@@ -14,6 +14,7 @@ PLACES: Final[tuple[tuple[str, str, Deed | None], ...]] = (
     ("/publisher/insight", "nav.insight", "read_insight"),
     ("/publisher/stores", "nav.stores", "manage_stores"),
     ("/publisher/team", "nav.team", "manage_staff"),
+    ("/publisher/webhooks", "nav.webhooks", "manage_webhooks"),
     ("/publisher/security", "nav.security", None),
 )
 
