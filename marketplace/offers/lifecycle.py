@@ -53,7 +53,7 @@ async def create_draft(
             raise NotFound
         made = await db.execute(
             """INSERT INTO offer (id, publisher, status, version, title, kind, starts_at, ends_at, created_at)
-               VALUES ($1, $2, 'draft', 1, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING""",
+               VALUES ($1, $2, 'draft', 1, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING""",
             offer, publisher, terms.title or "", terms.kind, terms.starts_at, terms.ends_at, clock.now(),
         )  # fmt: skip
         if not made:
