@@ -60,6 +60,11 @@ def budget(campaign: UUID) -> Account:
     return account("CNY_FEN", "budget", campaign, limited=True)
 
 
+def contribution(funder: UUID) -> Account:
+    """What a campaign's funder paid in that the others have not matched yet, in fen."""
+    return account("CNY_FEN", "contribution", funder, limited=True)
+
+
 @_kept
 def payable(publisher: UUID) -> Account:
     """What is owed to a publisher for discounts that others fund, in fen."""

@@ -11,6 +11,7 @@ from web.api.applications import (
     NewApplicationController,
     OperatorApplicationController,
 )
+from web.api.campaigns import CampaignController, PublisherCampaignController
 from web.api.channels import confirm_link, submit_activities
 from web.api.identity import IdentityController
 from web.api.limits import CampaignLimitController, PublisherLimitController
@@ -40,6 +41,8 @@ HANDLERS: Final[list[ControllerRouterHandler]] = [
     OperatorOfferController,
     ProgrammeController,
     PublisherLimitController,
+    CampaignController,
+    PublisherCampaignController,
     CampaignLimitController,
     TillController,
     RegistryController,

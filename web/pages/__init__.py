@@ -20,11 +20,14 @@ from web.pages import (
     application,
     applications,
     apply,
+    campaign_limits,
+    campaigns,
     devices,
     join,
     limits,
     mall,
     memberships,
+    open_campaigns,
     operator,
     organisations,
     pool,
@@ -56,7 +59,7 @@ def page_handlers() -> list[ControllerRouterHandler]:
     parts = (
         mall, sign_in, second_step, account, wallet, activities, redemptions, pool, publisher, limits, rules, till,
         till_app, till_day, devices, operator, apply, application, applications, organisations, team, join, stores,
-        security, memberships,
+        security, memberships, campaigns, campaign_limits, open_campaigns,
     )  # fmt: skip
     return [
         *(handler for part in parts for handler in part.HANDLERS),

@@ -11,6 +11,7 @@ from merchants.staff import person_of
 PLACES: Final[tuple[tuple[str, str, Deed | None], ...]] = (
     ("/publisher/till", "nav.till", "verify"),
     ("/publisher/offers", "nav.offers", "read_offers"),
+    ("/publisher/campaigns", "nav.campaigns", "read_offers"),
     ("/publisher/stores", "nav.stores", "manage_stores"),
     ("/publisher/team", "nav.team", "manage_staff"),
     ("/publisher/security", "nav.security", None),
