@@ -196,7 +196,7 @@ INVARIANTS: Final = (
                   FROM campaign c LEFT JOIN ledger_transfer t ON t.kind IN ('fund', 'return')
                                                             AND c.budget_account IN (t.debit, t.credit)
                   GROUP BY c.id) AS b ON b.id = c.id
-            LEFT JOIN ledger_account a ON a.code = 'contribution' AND a.owner = f.id
+            LEFT JOIN ledger_account a ON a.code = 'funder' AND a.owner = f.id
             LEFT JOIN ledger_transfer t ON t.kind IN ('fund', 'return') AND a.id IN (t.debit, t.credit)
                                        AND c.budget_account IN (t.debit, t.credit)
             GROUP BY f.id, f.campaign, f.share_bp, b.funded) AS parts
@@ -205,9 +205,9 @@ INVARIANTS: Final = (
     _Invariant("budgets_pay_coupons_and_nothing_else", """
         SELECT t.id::text AS "case" FROM ledger_transfer t
         JOIN ledger_account d ON d.id = t.debit JOIN ledger_account k ON k.id = t.credit
-        WHERE (d.code = 'budget' AND (k.code, t.kind) NOT IN (('payable', 'redeem'), ('contribution', 'return')))
+        WHERE (d.code = 'budget' AND (k.code, t.kind) NOT IN (('payable', 'redeem'), ('funder', 'return')))
            OR (k.code = 'budget'
-               AND (d.code, t.kind) NOT IN (('payable', 'reverse'), ('contribution', 'fund'), ('funders', 'fund')))"""),
+               AND (d.code, t.kind) NOT IN (('payable', 'reverse'), ('funder', 'fund'), ('funders', 'fund')))"""),
     _Invariant("coupons_belong_to_redemptions", """
         SELECT r.id::text AS "case" FROM redemption r LEFT JOIN coupon c ON c.redemption = r.id
         WHERE (c.redemption IS NULL AND r.status IN ('issued', 'verified', 'fulfilled'))

@@ -57,20 +57,29 @@ async def _paid_in(
     waiting = [balances[account.id].available + more for account, more in zip(accounts, added, strict=True)]
     total_fen = matched([b + w for b, w in zip(before, waiting, strict=True)], shares)
     taken = [after - b for after, b in zip(split(total_fen, shares), before, strict=True)]
-    legs = [_leg(chart.FUNDERS, account, more, "contribute", campaign)
-            for account, more in zip(accounts, added, strict=True) if more]  # fmt: skip
-    legs += [_leg(account, budget, part, "fund", campaign)
-             for account, part in zip(accounts, taken, strict=True) if part]  # fmt: skip
-    waits_fen = sum(waiting) - sum(taken)
+    waits = [w - part for w, part in zip(waiting, taken, strict=True)]
+    moved = [after - balances[account.id].available for after, account in zip(waits, accounts, strict=True)]
     facts = {"amount_fen": amount_fen, "funder": next((p.name for p in payers if p.id == funder), None)}
-    answer = {
-        "id": str(campaign),
-        "amount_fen": amount_fen,
-        "funded_fen": total_fen,
-        "waiting_fen": waits_fen,
-    }
-    return ledger.Group(legs=legs, at=clock.now(), key=key, answer=answer,
+    return ledger.Group(legs=_legs_in(campaign, payers, taken, moved), at=clock.now(), key=key,
+                        answer={"id": str(campaign), "amount_fen": amount_fen, "funded_fen": total_fen,
+                                "waiting_fen": sum(waits)},
                         inserts=[trail.event(campaign, "funded", actor=actor, facts=facts)])  # fmt: skip
+
+
+def _legs_in(
+    campaign: UUID, payers: list[Payer], taken: list[int], moved: list[int]
+) -> list[ledger.Transfer]:
+    """What goes into the budget, and by how much more or less of each waits."""
+    legs = []
+    for payer, part, more in zip(payers, taken, moved, strict=True):
+        funder, waiting = chart.funder(payer.id), chart.contribution(payer.id)
+        if part:
+            legs.append(_leg(funder, chart.budget(campaign), part, "fund", campaign))
+        if more > 0:
+            legs.append(_leg(funder, waiting, more, "wait", campaign))
+        elif more < 0:
+            legs.append(_leg(waiting, funder, -more, "match", campaign))
+    return legs
 
 
 def _leg(
@@ -92,19 +101,17 @@ async def give_back(campaign: UUID, *, actor: str, waiting: bool) -> int:
     standing = (await budgets_of([campaign], payers))[campaign]
     stays = split(standing.funded_fen - standing.left_fen, shares)
     back = [before - kept for before, kept in zip(split(standing.funded_fen, shares), stays, strict=True)]
-    home = [
-        part + (balances[account.id].available if waiting else 0)
-        for account, part in zip(accounts, back, strict=True)
-    ]
-    legs = [_leg(budget, account, part, "return", campaign)
-            for account, part in zip(accounts, back, strict=True) if part]  # fmt: skip
-    legs += [_leg(account, chart.FUNDERS, part, "refund", campaign)
-             for account, part in zip(accounts, home, strict=True) if part]  # fmt: skip
+    unmatched = [balances[account.id].available if waiting else 0 for account in accounts]
+    legs = [_leg(budget, chart.funder(payer.id), part, "return", campaign)
+            for payer, part in zip(payers, back, strict=True) if part]  # fmt: skip
+    legs += [_leg(account, chart.funder(payer.id), part, "refund", campaign)
+             for payer, account, part in zip(payers, accounts, unmatched, strict=True) if part]  # fmt: skip
+    home_fen = sum(back) + sum(unmatched)
     if legs:
-        facts = {"amount_fen": sum(home), "reserved_fen": standing.reserved_fen}
+        facts = {"amount_fen": home_fen, "reserved_fen": standing.reserved_fen}
         group = ledger.Group(legs=legs, at=clock.now(),
                              inserts=[trail.event(campaign, "returned", actor=actor, facts=facts)])  # fmt: skip
         outcome = (await ledger.apply([group]))[0]
         if not isinstance(outcome, ledger.Answered):
             raise outcome
-    return sum(home)
+    return home_fen

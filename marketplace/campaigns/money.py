@@ -57,7 +57,7 @@ async def budgets_of(
                   AS funded
            FROM ledger_account a WHERE a.id = ANY($1)""",
         [chart.budget(campaign).id for campaign in campaigns],
-        [chart.contribution(payer.id).id for payer in payers],
+        [chart.funder(payer.id).id for payer in payers],
     )  # fmt: skip
     found = {
         row["owner"]: Budget(row["funded"], row["funded"] - row["reserved"] - row["rest"], row["reserved"], row["rest"])
