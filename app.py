@@ -36,6 +36,8 @@ from incentives.eligibility import RuleEligibility
 from incentives.imports import import_trips
 from marketplace import audit as books
 from marketplace import clock, db, expiry, ledger, settlement
+from marketplace.campaigns.alarms import watch_budgets
+from marketplace.campaigns.ending import return_what_came_back
 from marketplace.embedded import embedded_postgres
 from marketplace.errors import ChutanError, Invalid, NotFound
 from marketplace.identity import demonstration
@@ -67,6 +69,7 @@ POOL_KEY: Final = "pool-key"
 OPERATOR: Final = "demo-operator"
 WORK_EVERY_SECONDS: Final = 30
 LOAD_EVERY_SECONDS: Final = 1
+WATCH_EVERY_SECONDS: Final = 5
 NO_DATABASE: Final = (
     asyncpg.PostgresConnectionError, asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError,
 )  # fmt: skip
@@ -159,8 +162,10 @@ def create_app(settings: Settings, url: str) -> ASGIApp:
             for adapter in (app.state.sms, app.state.identity):
                 if isinstance(adapter, SandboxSms | SandboxIdentityCheck):
                     adapter.demonstration = await db.is_demonstration()
-            workers = [asyncio.create_task(work(EmbeddedRegistry())), asyncio.create_task(load()),
-                       asyncio.create_task(webhooks.work())]  # fmt: skip
+            workers = [
+                asyncio.create_task(worker)
+                for worker in (work(EmbeddedRegistry()), load(), guard(), webhooks.work())
+            ]
             try:
                 with when_told_to_stop(app.state.streams.end):
                     yield
@@ -226,9 +231,20 @@ async def work(registry: Registry) -> None:
             await expiry.expire(registry)
             await lapse_due()
             await rollup.fold()
+            await return_what_came_back()
         except Exception:  # whatever it is, the next round is due
             structlog.get_logger("worker").exception("worker_failed")
         await asyncio.sleep(WORK_EVERY_SECONDS)
+
+
+async def guard() -> None:
+    """The alarms of campaigns' budgets, soon after they are due."""
+    while True:
+        try:
+            await watch_budgets()
+        except Exception:  # the next look is due
+            structlog.get_logger("worker").exception("watching_failed")
+        await asyncio.sleep(WATCH_EVERY_SECONDS)
 
 
 async def load() -> None:

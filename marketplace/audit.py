@@ -181,6 +181,33 @@ INVARIANTS: Final = (
                WHEN coalesce(v.terms #>> '{benefit,amount_fen}', v.terms #>> '{benefit,cap_fen}',
                              v.terms #>> '{benefit,value_fen}', v.terms #>> '{benefit,voucher_fen}', '0') = '0' THEN 0
                ELSE num_nonnulls(v.terms ->> 'budget_fen', v.terms ->> 'budget_per_day_fen') END"""),
+    _Invariant("campaign_shares_are_of_the_whole", """
+        SELECT c.id::text AS "case" FROM campaign c LEFT JOIN campaign_funder f ON f.campaign = c.id
+        GROUP BY c.id HAVING coalesce(sum(f.share_bp), 0) <> 10000"""),
+    # What each put in and was not given back is its share of the budget, rounded up or down, and together it is all.
+    # What came in before there were funders by name is of the one who pays all.
+    _Invariant("funders_paid_their_shares", """
+        SELECT campaign::text AS "case" FROM (
+            SELECT f.campaign, f.share_bp, b.funded,
+                   CASE WHEN f.share_bp = 10000 THEN b.funded ELSE coalesce(sum(
+                       CASE WHEN t.kind = 'fund' THEN t.amount ELSE -t.amount END), 0) END AS paid
+            FROM campaign_funder f JOIN campaign c ON c.id = f.campaign
+            JOIN (SELECT c.id, coalesce(sum(CASE WHEN t.kind = 'fund' THEN t.amount ELSE -t.amount END), 0) AS funded
+                  FROM campaign c LEFT JOIN ledger_transfer t ON t.kind IN ('fund', 'return')
+                                                            AND c.budget_account IN (t.debit, t.credit)
+                  GROUP BY c.id) AS b ON b.id = c.id
+            LEFT JOIN ledger_account a ON a.code = 'funder' AND a.owner = f.id
+            LEFT JOIN ledger_transfer t ON t.kind IN ('fund', 'return') AND a.id IN (t.debit, t.credit)
+                                       AND c.budget_account IN (t.debit, t.credit)
+            GROUP BY f.id, f.campaign, f.share_bp, b.funded) AS parts
+        GROUP BY campaign, funded
+        HAVING sum(paid) <> funded OR bool_or(abs(paid * 10000 - funded * share_bp) >= 10000)"""),
+    _Invariant("budgets_pay_coupons_and_nothing_else", """
+        SELECT t.id::text AS "case" FROM ledger_transfer t
+        JOIN ledger_account d ON d.id = t.debit JOIN ledger_account k ON k.id = t.credit
+        WHERE (d.code = 'budget' AND (k.code, t.kind) NOT IN (('payable', 'redeem'), ('funder', 'return')))
+           OR (k.code = 'budget'
+               AND (d.code, t.kind) NOT IN (('payable', 'reverse'), ('funder', 'fund'), ('funders', 'fund')))"""),
     _Invariant("coupons_belong_to_redemptions", """
         SELECT r.id::text AS "case" FROM redemption r LEFT JOIN coupon c ON c.redemption = r.id
         WHERE (c.redemption IS NULL AND r.status IN ('issued', 'verified', 'fulfilled'))

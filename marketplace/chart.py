@@ -12,7 +12,6 @@ ISSUANCE: Final = account("CO2E_G", "issuance")  # where credited grams come fro
 CONSUMPTION: Final = account("CO2E_G", "consumption")  # captured, not yet retired in the registry
 RETIRED: Final = account("CO2E_G", "retired")
 EXPIRED: Final = account("CO2E_G", "expired")
-FUNDERS: Final = account("CNY_FEN", "funders")
 UNITS: Final = account("UNIT", "units")  # the other side of every counter of units
 PROMISES: Final = account("CNY_FEN", "promises")  # the other side of every counter of discounts
 
@@ -58,6 +57,17 @@ def promised(offer: UUID, period: str = "") -> Account:
 def budget(campaign: UUID) -> Account:
     """What a campaign may still spend, in fen."""
     return account("CNY_FEN", "budget", campaign, limited=True)
+
+
+def funder(funder: UUID) -> Account:
+    """What a campaign's funder has given and was given back, in fen."""
+    return account("CNY_FEN", "funder", funder)
+
+
+@_kept
+def contribution(funder: UUID) -> Account:
+    """What a campaign's funder paid in that the others have not matched yet, in fen."""
+    return account("CNY_FEN", "contribution", funder, limited=True)
 
 
 @_kept

@@ -1,4 +1,4 @@
-"""Publishers and what is theirs: stores and tills. Campaigns with their budgets."""
+"""Publishers and what is theirs: stores and tills."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from marketplace import chart, clock, db, ledger
+from marketplace import clock, db
 from marketplace.errors import FieldError, Invalid, NotFound
 from marketplace.ids import new_id
 from marketplace.offers.benefits import LINE
@@ -46,15 +46,6 @@ class Till(msgspec.Struct, frozen=True):
     store: UUID
     store_name: str
     publisher: UUID
-
-
-class Campaign(msgspec.Struct, frozen=True):
-    """Offers under one budget; `budget_fen` is what can still be spent."""
-
-    id: UUID
-    name: str
-    funder: str
-    budget_fen: int
 
 
 async def create_publisher(
@@ -114,19 +105,6 @@ async def create_till(*, store: UUID, name: str) -> UUID:
     return till
 
 
-async def create_campaign(*, name: str, funder: str) -> UUID:
-    """A new campaign with an empty budget, which transfers in the ledger fill. Raises Invalid."""
-    campaign = new_id()
-    budget = chart.budget(campaign)
-    async with db.transaction():
-        await ledger.open_and_lock([budget])
-        await db.execute(
-            "INSERT INTO campaign (id, name, funder, budget_account, created_at) VALUES ($1, $2, $3, $4, $5)",
-            campaign, _name(name), _name(funder, field="funder"), budget.id, clock.now(),
-        )  # fmt: skip
-    return campaign
-
-
 async def publisher(publisher_id: UUID) -> Publisher:
     """Raises NotFound."""
     row = await db.fetch_row(
@@ -155,14 +133,12 @@ async def tills(*, publisher: UUID) -> list[Till]:
     return [Till(**row) for row in rows]
 
 
-async def campaigns() -> list[Campaign]:
-    """All campaigns, oldest first."""
-    rows = await db.fetch("SELECT id, name, funder, budget_account FROM campaign ORDER BY id")
-    balances = await ledger.balances([row["budget_account"] for row in rows])
-    return [
-        Campaign(row["id"], row["name"], row["funder"], balances[row["budget_account"]].available)
-        for row in rows
-    ]
+async def publisher_names() -> dict[UUID, str]:
+    """The publishers that may publish, by name; at most a thousand."""
+    rows = await db.fetch(
+        "SELECT id, name FROM publisher WHERE status = 'active' ORDER BY name, id LIMIT 1000"
+    )
+    return {row["id"]: row["name"] for row in rows}
 
 
 def _name(given: str, *, field: str = "name") -> str:

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from piccolo.columns import JSON, JSONB, UUID, BigInt, Boolean, Bytea, Integer, SmallInt, Text, Timestamptz
+from piccolo.columns import (
+    JSON,
+    JSONB,
+    UUID,
+    Array,
+    BigInt,
+    Boolean,
+    Bytea,
+    Integer,
+    SmallInt,
+    Text,
+    Timestamptz,
+)
 from piccolo.table import Table
 
 
@@ -170,8 +182,37 @@ class Store(Table, tablename="store"):
 class Campaign(Table, tablename="campaign"):
     id = UUID(primary_key=True, default=None)
     name = Text(default=None)
-    funder = Text(default=None)
     budget_account = UUID(default=None)
+    created_at = Timestamptz(default=None)
+    status = Text(default=None)
+    starts_at = Timestamptz(null=True, default=None)
+    ends_at = Timestamptz(null=True, default=None)
+    kinds = Array(base_column=Text(), default=None)
+    cities = Array(base_column=Text(), default=None)
+    funded_at = Timestamptz(null=True, default=None)
+    alarm_percent = SmallInt(default=None)
+
+
+class CampaignPublisher(Table, tablename="campaign_publisher"):
+    campaign = UUID(primary_key=True, default=None)
+    publisher = UUID(default=None)
+
+
+class CampaignFunder(Table, tablename="campaign_funder"):
+    id = UUID(primary_key=True, default=None)
+    campaign = UUID(default=None)
+    position = SmallInt(default=None)
+    name = Text(default=None)
+    kind = Text(default=None)
+    share_bp = Integer(default=None)
+
+
+class CampaignEvent(Table, tablename="campaign_event"):
+    id = UUID(primary_key=True, default=None)
+    campaign = UUID(default=None)
+    event = Text(default=None)
+    actor = Text(default=None)
+    facts = JSONB(default=None)
     created_at = Timestamptz(default=None)
 
 

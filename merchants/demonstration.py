@@ -7,13 +7,14 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from marketplace import db
-from marketplace.funding import fund
+from marketplace.campaigns.funding import fund
+from marketplace.campaigns.opening import create_campaign
 from marketplace.identity.demonstration import bank_client, bank_key, issue, token_of
 from marketplace.identity.oauth import register_client
 from marketplace.offers.lifecycle import approve, create_draft, submit
 from marketplace.offers.terms import change_from
 from marketplace.pools import add_codes
-from marketplace.publishers import create_campaign, create_publisher, create_store, create_till
+from marketplace.publishers import create_publisher, create_store, create_till
 from merchants.staff import add_staff
 
 PASSWORD: Final = "chutan-demo"  # noqa: S105  (of the demonstration's staff, printed at its start)

@@ -11,6 +11,8 @@ from uuid import UUID
 from stdnum.cn import ric
 
 from marketplace import chart, clock, db, ledger, lots, pools, publishers, redemptions, verifications
+from marketplace.campaigns.funding import fund
+from marketplace.campaigns.opening import create_campaign
 from marketplace.errors import ChutanError
 from marketplace.identity import otp, persons
 from marketplace.identity.realname import RealNames, SandboxIdentityCheck
@@ -66,13 +68,9 @@ async def a_till(store: UUID | None = None, *, of: OfferView | None = None, name
 
 async def a_campaign(budget_fen: int) -> UUID:
     """A campaign whose budget its funder has filled."""
-    campaign = await publishers.create_campaign(name="低碳出行季", funder="武汉市")
+    campaign = await create_campaign(name="低碳出行季", funder="武汉市")
     if budget_fen:
-        await ledger.submit(ledger.Group(
-            legs=[ledger.Transfer(debit=chart.FUNDERS, credit=chart.budget(campaign), amount=budget_fen, kind="fund",
-                                  refusal="unavailable", subject=campaign)],
-            at=clock.now(),
-        ))  # fmt: skip
+        await fund(campaign, budget_fen)
     return campaign
 
 

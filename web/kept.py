@@ -45,6 +45,7 @@ _ENCODINGS: Final = (b"br", b"gzip")
 _CHANGE_OFFERS: Final = (
     "/api/v1/publisher/offers", "/api/v1/operator/offers", "/publisher/offers", "/operator/approvals",
     "/api/v1/publisher/limits", "/api/v1/operator/campaigns", "/publisher/limits",
+    "/operator/campaigns",
 )  # fmt: skip
 
 

@@ -59,6 +59,11 @@ async def live_offers(
             now,
         ),
         ("(o.ends_at IS NULL OR o.ends_at > ?)", now),
+        (
+            """(c.id IS NULL OR (c.status = 'open' AND (c.starts_at IS NULL OR c.starts_at <= ?)
+                                AND (c.ends_at IS NULL OR c.ends_at > ?)))""",
+            now,
+        ),
     ]
     if city is not None:
         conditions.append(("p.city = ?", city))

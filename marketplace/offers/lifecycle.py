@@ -12,6 +12,7 @@ from datetime import datetime
 from uuid import UUID
 
 from marketplace import clock, db, pools
+from marketplace.campaigns.joining import fault_of
 from marketplace.errors import FieldError, Invalid, NotFound, Refused
 from marketplace.ids import new_id
 from marketplace.offers import view
@@ -105,8 +106,9 @@ async def submit(
         before = await _locked(offer, publisher=publisher)
         _require(before, {"draft", "rejected"})
         whole = await _whole(
-            offer, before.terms, publisher=publisher, eligibility=eligibility, cash_allowed=cash_allowed
-        )
+            offer, before.terms, publisher=publisher, eligibility=eligibility, cash_allowed=cash_allowed,
+            joining=before.terms.funding.campaign,
+        )  # fmt: skip
         if whole != before.terms:
             await _set_terms(offer, whole, actor=actor)
         return await _move(offer, "submitted", event="submitted", actor=actor)
@@ -168,7 +170,7 @@ async def live_terms(offer: UUID) -> LiveOffer:
     shown = record.shown(clock.now())
     refusal = {"approved": "offer_not_started", "ended": "offer_ended", "paused": "offer_not_live"}.get(shown)
     if refusal is not None:
-        raise Refused(refusal, starts_at=record.terms.starts_at, ends_at=record.terms.ends_at)
+        raise Refused(refusal, starts_at=record.starts_at(), ends_at=record.ends_at())
     return LiveOffer(record.id, record.version, record.publisher.id, record.terms, shown, record.limits_revision,
                      record.shared_limits)  # fmt: skip
 
@@ -206,7 +208,7 @@ async def _locked(offer: UUID, *, publisher: UUID | None = None) -> Record:
 
 
 def _require(record: Record, allowed: Collection[Shown]) -> Shown:
-    shown = record.shown(clock.now())
+    shown = record.own(clock.now())
     if shown not in allowed:
         raise Refused("offer_not_in_state", status=shown)
     return shown
@@ -262,9 +264,13 @@ def _raised(before: int | None, after: int | None) -> bool:
 
 
 async def _whole(
-    offer: UUID, terms: Terms, *, publisher: UUID, eligibility: Eligibility | None, cash_allowed: bool
-) -> Terms:
-    """`terms` with its stores settled, if nothing keeps it from being offered. Raises Invalid with all that does."""
+    offer: UUID, terms: Terms, *, publisher: UUID, eligibility: Eligibility | None, cash_allowed: bool,
+    joining: UUID | None = None,
+) -> Terms:  # fmt: skip
+    """`terms` with its stores settled, if nothing keeps it from being offered, nor from `joining` a campaign.
+
+    Raises Invalid with all that does.
+    """
     own = [
         row["id"]
         for row in await db.fetch("SELECT id FROM store WHERE publisher = $1 ORDER BY id", publisher)
@@ -275,9 +281,8 @@ async def _whole(
     errors = check_whole(whole, cash_allowed=cash_allowed)
     if not set(whole.stores or ()) <= set(own):
         errors.append(FieldError("stores", "unknown"))
-    campaign = whole.funding.campaign
-    if campaign is not None and await db.fetch_row("SELECT 1 FROM campaign WHERE id = $1", campaign) is None:
-        errors.append(FieldError("funding.campaign", "unknown"))
+    if joining is not None and (fault := await fault_of(joining, publisher=publisher)):
+        errors.append(FieldError("funding.campaign", fault))
     if whole.kind == "code" and not await pools.has_codes(offer):
         errors.append(FieldError("codes", "required"))
     if whole.eligibility is not None:

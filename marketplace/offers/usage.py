@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
 import msgspec
 
-from marketplace import chart, db, ledger
+from marketplace import ledger
+from marketplace.campaigns.money import budgets_of
 from marketplace.offers.limits import offer_counters, resets_at
 from marketplace.offers.terms import Terms
 
@@ -32,10 +33,10 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 async def usage_of(offers: Mapping[UUID, Terms], *, at: datetime) -> dict[UUID, list[Usage]]:
     """What each of `offers` has used of its limits at the instant `at`; also of its campaign's budget."""
     counters = {offer: offer_counters(offer, terms, at=at) for offer, terms in offers.items()}
-    campaigns = {terms.funding.campaign for terms in offers.values()} - {None}
+    campaigns = {terms.funding.campaign for terms in offers.values() if terms.funding.campaign is not None}
     accounts = [counter.account.id for each in counters.values() for counter in each]
     balances = await ledger.balances(accounts) if accounts else {}
-    budgets = {campaign: await _budget_of(campaign) for campaign in campaigns if campaign is not None}
+    budgets = await _budgets_of(campaigns) if campaigns else {}
     usage = {}
     for offer, terms in offers.items():
         usage[offer] = [
@@ -49,14 +50,10 @@ async def usage_of(offers: Mapping[UUID, Terms], *, at: datetime) -> dict[UUID, 
     return usage
 
 
-async def _budget_of(campaign: UUID) -> Usage:
-    """A campaign's budget: what was put in, and what of it is spent or held."""
-    account = chart.budget(campaign).id
-    balance = (await ledger.balances([account]))[account]
-    funded: int = await db.fetch_value(
-        """SELECT coalesce(sum(amount), 0)::bigint FROM ledger_transfer
-           WHERE credit = $1 AND credit_limit IS NULL AND kind = 'fund'""",
-        account,
-    )  # fmt: skip
-    return Usage(limit="campaign_budget_fen", used=funded - balance.available, held=balance.debits_pending, cap=funded,
-                 resets_at=None)  # fmt: skip
+async def _budgets_of(campaigns: Collection[UUID]) -> dict[UUID, Usage]:
+    """Campaigns' budgets: what was put in, and what of it is spent or held."""
+    return {
+        campaign: Usage(limit="campaign_budget_fen", used=budget.spent_fen + budget.reserved_fen,
+                        held=budget.reserved_fen, cap=budget.funded_fen, resets_at=None)
+        for campaign, budget in (await budgets_of(campaigns)).items()
+    }  # fmt: skip

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from marketplace import chart, clock, db, ledger
+from marketplace.campaigns.state import CampaignState
 from marketplace.offers.benefits import Kind, benefit_shown
 from marketplace.offers.eligibility import Reason
 from marketplace.offers.shared_limits import SharedLimit, limits_over
@@ -33,10 +34,13 @@ from marketplace.pools import free_codes
 
 SELECT_OFFERS = """
     SELECT o.id, o.status, o.reason, o.limits_revision, v.id AS version, v.number, v.created_at AS edited_at, v.terms,
-           p.id AS publisher, p.name AS publisher_name, p.kind AS publisher_kind, p.status AS publisher_status
+           p.id AS publisher, p.name AS publisher_name, p.kind AS publisher_kind, p.status AS publisher_status,
+           c.id AS campaign, c.name AS campaign_name, c.status AS campaign_status, c.starts_at AS campaign_starts_at,
+           c.ends_at AS campaign_ends_at
     FROM offer o
     JOIN offer_version v ON v.offer = o.id AND v.number = o.version
     JOIN publisher p ON p.id = o.publisher
+    LEFT JOIN campaign c ON c.id = (v.terms #>> '{funding,campaign}')::uuid
 """
 
 
@@ -55,15 +59,38 @@ class Record:
     publisher_active: bool
     limits_revision: int
     shared_limits: tuple[SharedLimit, ...] = ()
+    campaign: CampaignState | None = None
 
     def shown(self, now: datetime, *, stock_left: int | None = None) -> Shown:
-        """Its state at `now`; the offers of a publisher that is not active have ended."""
+        """Its state at `now`, which is that of the campaign that pays for it where this one is not open."""
+        own = self.own(now, stock_left=stock_left)
+        if self.campaign is None or own not in {"live", "sold_out"}:
+            return own
+        return _AS_ITS_CAMPAIGN.get(self.campaign.shown(now), own)
+
+    def starts_at(self) -> datetime | None:
+        """When it can be redeemed from: by its own window and its campaign's period."""
+        starts = (self.terms.starts_at, self.campaign.starts_at if self.campaign else None)
+        return max((at for at in starts if at is not None), default=None)
+
+    def ends_at(self) -> datetime | None:
+        """When it cannot be redeemed any more: by its own window and its campaign's period."""
+        ends = (self.terms.ends_at, self.campaign.ends_at if self.campaign else None)
+        return min((at for at in ends if at is not None), default=None)
+
+    def own(self, now: datetime, *, stock_left: int | None = None) -> Shown:
+        """Its own state at `now`, whoever pays; the offers of a publisher that is not active have ended."""
         status: Status = self.status
         if not self.publisher_active and status in {"approved", "live", "paused"}:
             status = "ended"
         return shown_status(
             status, starts_at=self.terms.starts_at, ends_at=self.terms.ends_at, now=now, stock_left=stock_left
         )
+
+
+_AS_ITS_CAMPAIGN: Final[Mapping[str, Shown]] = {
+    "upcoming": "approved", "paused": "paused", "over": "ended", "ended": "ended",
+}  # fmt: skip
 
 
 class PublisherView(msgspec.Struct, frozen=True):
@@ -85,7 +112,7 @@ class OfferView(msgspec.Struct, frozen=True, kw_only=True):
 
 
     `reasons` are the codes that a redemption would be refused with; `reason_details` say more about each: of a rule,
-    every condition that is not met.
+    every condition that is not met. `budget_exhausted` is for everybody: one coupon more cannot be paid.
     """
 
     id: UUID
@@ -118,6 +145,7 @@ class OfferView(msgspec.Struct, frozen=True, kw_only=True):
     eligibility: str | None
     reason: str | UnsetType = UNSET
     eligible: bool | UnsetType = UNSET
+    budget_exhausted: bool = False
     reasons: list[str] | UnsetType = UNSET
     reason_details: list[Reason] | UnsetType = UNSET
     resets: dict[str, datetime] | UnsetType = UNSET
@@ -137,8 +165,15 @@ def record(row: db.Row) -> Record:
         terms=terms_from(row["terms"]),
         publisher=PublisherView(row["publisher"], row["publisher_name"], row["publisher_kind"]),
         publisher_active=row["publisher_status"] == "active",
-        limits_revision=row["limits_revision"],
+        limits_revision=row["limits_revision"], campaign=_campaign(row),
     )  # fmt: skip
+
+
+def _campaign(row: db.Row) -> CampaignState | None:
+    if row["campaign"] is None:
+        return None
+    return CampaignState(row["campaign"], row["campaign_name"], row["campaign_status"], row["campaign_starts_at"],
+                         row["campaign_ends_at"])  # fmt: skip
 
 
 class Left(NamedTuple):
@@ -188,11 +223,33 @@ async def views(records: Sequence[Record], *, inside: bool = False) -> list[Offe
     records = await with_shared_limits(records)
     left = await stock_left(records, now=now)
     stores = await _stores(records)
-    shown = [_view(r, now=now, left=left[r.id], stores=stores) for r in records]
+    unpaid = await out_of_budget(records)
+    shown = [_view(r, now=now, left=left[r.id], stores=stores, unpaid=r.id in unpaid) for r in records]
     if not inside:
         return shown
     usage = await usage_of({r.id: r.terms for r in records}, at=now)
     return [_inside(offer, r, usage) for offer, r in zip(shown, records, strict=True)]
+
+
+async def out_of_budget(records: Sequence[Record]) -> set[UUID]:
+    """Those of which one coupon more cannot be paid: by their campaign's budget, or within their own."""
+    worth = {r.id: face_value_fen(r.terms) or 0 for r in records}
+    paid = [
+        r for r in records if worth[r.id] and (r.terms.funding.campaign or r.terms.budget_fen is not None)
+    ]
+    if not paid:
+        return set()
+    balances = await ledger.balances(
+        [chart.budget(r.terms.funding.campaign).id for r in paid if r.terms.funding.campaign]
+        + [chart.promised(r.id).id for r in paid if r.terms.budget_fen is not None]
+    )
+    return {
+        r.id for r in paid
+        if (r.terms.funding.campaign
+            and balances[chart.budget(r.terms.funding.campaign).id].available < worth[r.id])
+        or (r.terms.budget_fen is not None
+            and balances[chart.promised(r.id).id].counted + worth[r.id] > r.terms.budget_fen)
+    }  # fmt: skip
 
 
 def _inside(offer: OfferView, r: Record, usage: Mapping[UUID, list[Usage]]) -> OfferView:
@@ -216,7 +273,7 @@ async def _stores(records: Iterable[Record]) -> dict[UUID, StoreView]:
     return {row["id"]: StoreView(row["id"], row["name"], row["address"]) for row in rows}
 
 
-def _view(r: Record, *, now: datetime, left: Left, stores: dict[UUID, StoreView]) -> OfferView:
+def _view(r: Record, *, now: datetime, left: Left, stores: dict[UUID, StoreView], unpaid: bool) -> OfferView:
     terms = r.terms
     return OfferView(
         id=r.id, publisher=r.publisher, kind=terms.kind, title=terms.title, summary=terms.summary,
@@ -229,5 +286,5 @@ def _view(r: Record, *, now: datetime, left: Left, stores: dict[UUID, StoreView]
         status=r.shown(now, stock_left=left.total), starts_at=terms.starts_at, ends_at=terms.ends_at,
         coupon_valid_days=terms.coupon_valid_days, capture=capture(terms),
         stores=[stores[store] for store in terms.stores or () if store in stores],
-        eligibility=terms.eligibility, reason=UNSET if r.reason is None else r.reason,
+        eligibility=terms.eligibility, reason=UNSET if r.reason is None else r.reason, budget_exhausted=unpaid,
     )  # fmt: skip

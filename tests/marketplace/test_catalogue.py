@@ -9,6 +9,8 @@ from uuid import UUID
 import pytest
 
 from marketplace import chart, clock, db, ledger
+from marketplace.campaigns.opening import create_campaign
+from marketplace.campaigns.reading import campaigns
 from marketplace.devices import calling
 from marketplace.errors import FieldError, Invalid, NotFound
 from marketplace.ids import new_id
@@ -16,8 +18,6 @@ from marketplace.offers import catalogue, lifecycle
 from marketplace.offers.eligibility import Reason, Verdict
 from marketplace.offers.terms import Change, Conditions
 from marketplace.publishers import (
-    campaigns,
-    create_campaign,
     create_publisher,
     create_till,
     stores,

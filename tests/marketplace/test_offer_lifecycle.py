@@ -9,13 +9,13 @@ from uuid import UUID
 import pytest
 
 from marketplace import clock, db
+from marketplace.campaigns.opening import create_campaign
 from marketplace.errors import FieldError, Invalid, NotFound, Refused
 from marketplace.ids import new_id
 from marketplace.offers import catalogue, lifecycle
 from marketplace.offers.terms import Change, change_from
 from marketplace.offers.view import OfferView
 from marketplace.pools import add_codes
-from marketplace.publishers import create_campaign
 from tests import builders
 from tests.builders import a_draft, a_publisher, an_offer
 

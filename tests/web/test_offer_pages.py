@@ -8,11 +8,11 @@ import pytest
 
 from incentives.rules import FACTS
 from marketplace import db
+from marketplace.campaigns.opening import create_campaign
 from marketplace.errors import Invalid
 from marketplace.identity.tokens import Principal, issue_token
 from marketplace.offers.benefits import KINDS
 from marketplace.offers.catalogue import publisher_offer
-from marketplace.publishers import create_campaign
 from merchants.staff import add_staff
 from tests import builders
 from tests.web.test_pages import (  # noqa: F401  (the application as a fixture)

@@ -11,6 +11,7 @@ from web.api.applications import (
     NewApplicationController,
     OperatorApplicationController,
 )
+from web.api.campaigns import CampaignController, PublisherCampaignController
 from web.api.channels import confirm_link, submit_activities
 from web.api.clients import ClientController
 from web.api.identity import IdentityController
@@ -43,6 +44,8 @@ HANDLERS: Final[list[ControllerRouterHandler]] = [
     OperatorOfferController,
     ProgrammeController,
     PublisherLimitController,
+    CampaignController,
+    PublisherCampaignController,
     CampaignLimitController,
     TillController,
     InsightController,

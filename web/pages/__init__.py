@@ -20,6 +20,8 @@ from web.pages import (
     application,
     applications,
     apply,
+    campaign_limits,
+    campaigns,
     clients,
     devices,
     insight,
@@ -27,6 +29,7 @@ from web.pages import (
     limits,
     mall,
     memberships,
+    open_campaigns,
     operator,
     organisations,
     pool,
@@ -62,7 +65,8 @@ def page_handlers() -> list[ControllerRouterHandler]:
     parts = (
         mall, sign_in, second_step, account, wallet, activities, redemptions, pool, publisher, limits, rules, till,
         till_app, till_day, devices, insight, operator, apply, application, applications, organisations, team, join,
-        stores, security, memberships, wizard, versions, webhooks, webhook_log, clients,
+        stores, security, memberships, wizard, versions, webhooks, webhook_log, clients, campaigns, campaign_limits,
+        open_campaigns,
     )  # fmt: skip
     return [
         *(handler for part in parts for handler in part.HANDLERS),

@@ -12,6 +12,7 @@ PLACES: Final[tuple[tuple[str, str, Deed | None], ...]] = (
     ("/publisher/till", "nav.till", "verify"),
     ("/publisher/offers", "nav.offers", "read_offers"),
     ("/publisher/insight", "nav.insight", "read_insight"),
+    ("/publisher/campaigns", "nav.campaigns", "read_offers"),
     ("/publisher/stores", "nav.stores", "manage_stores"),
     ("/publisher/team", "nav.team", "manage_staff"),
     ("/publisher/webhooks", "nav.webhooks", "manage_webhooks"),

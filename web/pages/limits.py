@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from litestar import Response, get, post
@@ -24,20 +24,43 @@ from web.paging import before, page_of
 
 _CAPS: Final = ("per_resident", "per_resident_per_day", "per_resident_per_week")
 _PLACE: Final = "/publisher/limits"
+EMPTY: Final[Mapping[str, Any]] = {"name": "", **dict.fromkeys(_CAPS, ""), "offers": []}
 _A_PAGE: Final = 50
+
+
+class Desk(NamedTuple):
+    """Whose limits a page shows, and where."""
+
+    owner: Owner
+    area: str
+    place: str
+    back_to: str
+    actor: str
+    may_set: bool
+
+
+def _desk(staff: Staff) -> Desk:
+    return Desk(Owner(publisher=staff.publisher), "publisher", _PLACE, "/publisher/offers", f"staff:{staff.id}",
+                may(staff.role, "publish"))  # fmt: skip
 
 
 @get(_PLACE, include_in_schema=False)
 async def limits(request: AnyRequest, staff: NamedDependency[Staff]) -> Response[str]:
     """All of them."""
     require(staff.role, "read_offers")
-    words, owner = words_of(request), Owner(publisher=staff.publisher)
+    return await listed(request, _desk(staff))
+
+
+async def listed(request: AnyRequest, desk: Desk) -> Response[str]:
+    """The list."""
+    words, owner = words_of(request), desk.owner
     older_than = before(request.query_params.get("cursor") or None)
     found = page_of(await shared_limits.own_limits(owner, before=older_than, count=_A_PAGE + 1), _A_PAGE)
     titles = await shared_limits.titles_of(owner)
     return await page(
-        request, "publisher/limits.html", area="publisher", may_publish=may(staff.role, "publish"),
-        limits=[_shown(words, limit, titles) for limit in found.items], next_cursor=found.next_cursor,
+        request, "publisher/limits.html", area=desk.area, may_publish=desk.may_set, place=desk.place,
+        back_to=desk.back_to, limits=[_shown(words, limit, titles) for limit in found.items],
+        next_cursor=found.next_cursor,
     )  # fmt: skip
 
 
@@ -45,7 +68,7 @@ def _shown(words: Words, limit: OwnLimit, titles: Mapping[UUID, str]) -> dict[st
     named = [titles.get(offer) or words("offer.untitled") for offer in limit.offers or ()]
     return {
         "id": str(limit.id), "name": limit.name, "caps": caps_of(words, limit), "ended": limit.ended_at is not None,
-        "offers": words("fact.comma").join(named),
+        "offers": words("limits.whole_campaign") if limit.offers is None else words("fact.comma").join(named),
     }  # fmt: skip
 
 
@@ -53,21 +76,14 @@ def _shown(words: Words, limit: OwnLimit, titles: Mapping[UUID, str]) -> dict[st
 async def new(request: AnyRequest, staff: NamedDependency[Staff]) -> Response[str]:
     """An empty form."""
     require(staff.role, "publish")
-    return await _form(request, staff, {"name": "", **dict.fromkeys(_CAPS, ""), "offers": []})
+    return await form_of(request, _desk(staff), EMPTY)
 
 
 @post(f"{_PLACE}/new", include_in_schema=False)
 async def create(request: AnyRequest, staff: NamedDependency[Staff]) -> Response[Any]:
     """Set the limit."""
     require(staff.role, "publish")
-    form = await typed(request)
-    try:
-        await shared_limits.create_limit(
-            Owner(publisher=staff.publisher), checked(_given(form), NewLimit), actor=f"staff:{staff.id}"
-        )
-    except Invalid as wrong:
-        return await _form(request, staff, _typed_fields(form), wrong=wrong)
-    return back(_PLACE)
+    return await made(request, _desk(staff))
 
 
 @get(f"{_PLACE}/{{limit_id:uuid}}", include_in_schema=False)
@@ -76,44 +92,70 @@ async def edit_form(
 ) -> Response[str]:
     """The limit in the form."""
     require(staff.role, "publish")
-    limit = await shared_limits.own_limit(Owner(publisher=staff.publisher), limit_id)
-    caps = {name: "" if (cap := getattr(limit, name)) is None else str(cap) for name in _CAPS}
-    return await _form(
-        request, staff, {"name": limit.name, **caps, "offers": list(map(str, limit.offers or ()))}, limit=limit_id
-    )  # fmt: skip
+    return await filled(request, _desk(staff), limit_id)
 
 
 @post(f"{_PLACE}/{{limit_id:uuid}}", include_in_schema=False)
 async def edit(request: AnyRequest, staff: NamedDependency[Staff], limit_id: FromPath[UUID]) -> Response[Any]:
     """Change it."""
     require(staff.role, "publish")
-    form = await typed(request)
-    try:
-        await shared_limits.edit_limit(
-            Owner(publisher=staff.publisher), limit_id, checked(_given(form), LimitChange), actor=f"staff:{staff.id}"
-        )  # fmt: skip
-    except Invalid as wrong:
-        return await _form(request, staff, _typed_fields(form), limit=limit_id, wrong=wrong)
-    except ChutanError as refused:
-        return back(_PLACE, refused=refused)
-    return back(_PLACE)
+    return await changed(request, _desk(staff), limit_id)
 
 
 @post(f"{_PLACE}/{{limit_id:uuid}}/end", include_in_schema=False, status_code=303)
 async def end(request: AnyRequest, staff: NamedDependency[Staff], limit_id: FromPath[UUID]) -> Redirect:
     """Lift it for good."""
     require(staff.role, "publish")
+    return await lifted(_desk(staff), limit_id)
+
+
+# ------------------------------------------------------------------ whoever's desk it is
+async def made(request: AnyRequest, desk: Desk) -> Response[Any]:
+    """A limit as the form asks for it, or the form again."""
+    form = await typed(request)
     try:
-        await shared_limits.end_limit(Owner(publisher=staff.publisher), limit_id, actor=f"staff:{staff.id}")
+        await shared_limits.create_limit(desk.owner, checked(_given(form, desk), NewLimit), actor=desk.actor)
+    except Invalid as wrong:
+        return await form_of(request, desk, _typed_fields(form), wrong=wrong)
+    return back(desk.place)
+
+
+async def filled(request: AnyRequest, desk: Desk, limit_id: UUID) -> Response[str]:
+    """The form as the limit is."""
+    limit = await shared_limits.own_limit(desk.owner, limit_id)
+    caps = {name: "" if (cap := getattr(limit, name)) is None else str(cap) for name in _CAPS}
+    fields = {"name": limit.name, **caps, "offers": list(map(str, limit.offers or ()))}
+    return await form_of(request, desk, fields, limit=limit_id)
+
+
+async def changed(request: AnyRequest, desk: Desk, limit_id: UUID) -> Response[Any]:
+    """The limit as the form asks for it, or the form again."""
+    form = await typed(request)
+    try:
+        change = checked(_given(form, desk), LimitChange)
+        await shared_limits.edit_limit(desk.owner, limit_id, change, actor=desk.actor)
+    except Invalid as wrong:
+        return await form_of(request, desk, _typed_fields(form), limit=limit_id, wrong=wrong)
     except ChutanError as refused:
-        return back(_PLACE, refused=refused)
-    return back(_PLACE)
+        return back(desk.place, refused=refused)
+    return back(desk.place)
 
 
-def _given(form: Typed) -> dict[str, Any]:
+async def lifted(desk: Desk, limit_id: UUID) -> Redirect:
+    """The list again, without the limit."""
+    try:
+        await shared_limits.end_limit(desk.owner, limit_id, actor=desk.actor)
+    except ChutanError as refused:
+        return back(desk.place, refused=refused)
+    return back(desk.place)
+
+
+def _given(form: Typed, desk: Desk) -> dict[str, Any]:
     """What the form asks for. Raises Invalid with every field that is wrong."""
     errors: list[FieldError] = []
     given: dict[str, Any] = {"name": form["name"], "offers": form.all("offers")}
+    if desk.owner.campaign is not None and not given["offers"]:
+        given["offers"] = None  # over all that it pays for
     for name in _CAPS:
         try:
             given[name] = whole(form[name], field=name)
@@ -133,8 +175,8 @@ def _typed_fields(form: Typed) -> dict[str, Any]:
     return {"name": form["name"], **{name: form[name] for name in _CAPS}, "offers": form.all("offers")}
 
 
-async def _form(
-    request: AnyRequest, staff: Staff, fields: Mapping[str, Any], *, limit: UUID | None = None,
+async def form_of(
+    request: AnyRequest, desk: Desk, fields: Mapping[str, Any], *, limit: UUID | None = None,
     wrong: Invalid | None = None,
 ) -> Response[str]:  # fmt: skip
     """The form with `fields`, and every error at its field."""
@@ -144,14 +186,15 @@ async def _form(
         if wrong
         else []
     )
-    titles = await shared_limits.titles_of(Owner(publisher=staff.publisher))
+    titles = await shared_limits.titles_of(desk.owner)
     offers = [
         {"id": str(offer), "title": title or words("offer.untitled")} for offer, title in titles.items()
     ]
     return await page(
-        request, "publisher/limit_form.html", area="publisher", status=400 if wrong else 200, fields=fields,
-        errors=words.errors(at), offers=offers, is_new=limit is None,
-        action=f"{_PLACE}/{limit}" if limit else f"{_PLACE}/new",
+        request, "publisher/limit_form.html", area=desk.area, status=400 if wrong else 200, fields=fields,
+        errors=words.errors(at), offers=offers, is_new=limit is None, place=desk.place,
+        none_is_all=desk.owner.campaign is not None,
+        action=f"{desk.place}/{limit}" if limit else f"{desk.place}/new",
     )  # fmt: skip
 
 

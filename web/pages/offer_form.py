@@ -160,7 +160,7 @@ def fields_of(offer: OfferView) -> dict[str, Any]:
     benefit = offer.benefit or {}
     fields: dict[str, Any] = {
         "title": offer.title or "", "summary": offer.summary, "terms": offer.terms,
-        "starts_at": _start(offer.starts_at), "ends_at": _end(offer.ends_at),
+        "starts_at": start_typed(offer.starts_at), "ends_at": end_typed(offer.ends_at),
         "rule": draft_of(offer.eligibility),
         "funding": str(offer.funding.campaign or ""),
         "weekdays": [str(day) for day in offer.conditions.weekdays],
@@ -212,7 +212,8 @@ def editable(offer: OfferView) -> bool:
     return len(offer.conditions.hours) <= 1 and len(offer.redeem_windows.hours) <= 1
 
 
-def _start(instant: datetime | None) -> str:
+def start_typed(instant: datetime | None) -> str:
+    """The beginning of a window as its field shows it: a date where it is one."""
     if instant is None:
         return ""
     local = instant.astimezone(clock.SHANGHAI)
@@ -223,7 +224,8 @@ def _start(instant: datetime | None) -> str:
     )
 
 
-def _end(instant: datetime | None) -> str:
+def end_typed(instant: datetime | None) -> str:
+    """The end of a window as its field shows it: the last day where it lasts through one."""
     if instant is None:
         return ""
     day = clock.local_day(instant - timedelta(seconds=1))

@@ -9,11 +9,12 @@ from litestar import Response
 
 from incentives.programmes import programme_names
 from incentives.rules import FIELD
+from marketplace.campaigns.joining import joinable_campaigns
 from marketplace.errors import ChutanError, Invalid
 from marketplace.offers.benefits import Kind
 from marketplace.offers.view import OfferView
 from marketplace.pools import pool_of
-from marketplace.publishers import campaigns, stores
+from marketplace.publishers import stores
 from merchants.publishing import may
 from web.access import Staff
 from web.pages.differing import field_label
@@ -86,7 +87,7 @@ async def form_values(
         "perks": [_shown(words, kind, part) for part in BENEFIT[kind] if part.one_of],
         "benefit_stays": approved and campaign != "", "at_till": at_till(kind), "keeps": keeps(kind),
         "own_stores": await stores(publisher=staff.publisher) if at_till(kind) else [],
-        "campaigns": [] if approved else [(str(one.id), one.name) for one in await campaigns()],
+        "campaigns": [] if approved else await _campaigns_for(staff),
         "payer": names.get(campaign, words("form.own_funds")) if approved else None,
         "rule": rule,
         "limits_shown": any(fields[name] or name in errors for name in LIMIT_FIELDS),
@@ -111,6 +112,10 @@ def _shown(words: Words, kind: str, part: BenefitField) -> dict[str, Any]:
         "needed": part.needed,
         "max": "100" if part.typed_as == "text" else "15",
     }
+
+
+async def _campaigns_for(staff: Staff) -> list[tuple[str, str]]:
+    return [(str(one.id), one.name) for one in await joinable_campaigns(publisher=staff.publisher)]
 
 
 async def _pool(offer: OfferView) -> dict[str, Any] | None:

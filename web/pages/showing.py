@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from marketplace.campaigns.reading import campaign_names
 from marketplace.offers.eligibility import Reason
 from marketplace.offers.view import OfferView
 from marketplace.offers.windows import Conditions
-from marketplace.publishers import campaigns
 from web.pages.limit_facts import limit_facts, stock_words
 from web.pages.rendering import Words, when, when_it_ends
 from web.reasons import sentence
@@ -53,6 +53,7 @@ def offer_card(words: Words, offer: OfferView) -> dict[str, Any]:
         "price_g": offer.price_g,
         "face_value_fen": offer.face_value_fen,
         "stock": stock_words(words, offer),
+        "out_of_budget": offer.budget_exhausted,
         "status": offer.status,
         "status_words": words(f"status.{offer.status}"),
         "rule_says": [sentence(words.language, reason) for reason in _reasons(offer) if reason.why][:1],
@@ -62,8 +63,10 @@ def offer_card(words: Words, offer: OfferView) -> dict[str, Any]:
 async def payers(words: Words) -> dict[str, str]:
     """The campaigns by id, in words that say whose money they are: for those who approve or publish."""
     return {
-        str(one.id): words("fact.paid_by_campaign_is", campaign=one.name, funder=one.funder)
-        for one in await campaigns()
+        str(campaign): words(
+            "fact.paid_by_campaign_is", campaign=name, funder=words("fact.comma").join(funders)
+        )
+        for campaign, (name, funders) in (await campaign_names()).items()
     }
 
 
