@@ -32,6 +32,7 @@ from uvicorn.supervisors import Multiprocess
 from incentives import demonstration as riders
 from incentives.channels import open_channel
 from incentives.eligibility import RuleEligibility
+from incentives.forecasts.kept import foresee_waiting
 from incentives.imports import import_trips
 from marketplace import audit as books
 from marketplace import clock, db, expiry, ledger, settlement
@@ -64,6 +65,7 @@ POOL_KEY: Final = "pool-key"
 OPERATOR: Final = "demo-operator"
 WORK_EVERY_SECONDS: Final = 30
 LOAD_EVERY_SECONDS: Final = 1
+FORESEE_EVERY_SECONDS: Final = 5
 NO_DATABASE: Final = (
     asyncpg.PostgresConnectionError, asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError,
 )  # fmt: skip
@@ -156,7 +158,7 @@ def create_app(settings: Settings, url: str) -> ASGIApp:
             for adapter in (app.state.sms, app.state.identity):
                 if isinstance(adapter, SandboxSms | SandboxIdentityCheck):
                     adapter.demonstration = await db.is_demonstration()
-            workers = [asyncio.create_task(work(EmbeddedRegistry())), asyncio.create_task(load())]
+            workers = [asyncio.create_task(one) for one in (work(EmbeddedRegistry()), load(), foresee())]
             try:
                 yield
             finally:
@@ -233,6 +235,16 @@ async def load() -> None:
         except Exception:  # what waits, waits on
             structlog.get_logger("worker").exception("loading_failed")
         await asyncio.sleep(LOAD_EVERY_SECONDS)
+
+
+async def foresee() -> None:
+    """The forecast of each offer that was submitted, soon after it was: the operator reads it with the offer."""
+    while True:
+        try:
+            await foresee_waiting()
+        except Exception:  # what waits, waits on
+            structlog.get_logger("worker").exception("forecasts_failed")
+        await asyncio.sleep(FORESEE_EVERY_SECONDS)
 
 
 class Server(uvicorn.Server):

@@ -12,6 +12,7 @@ from web.api.applications import (
     OperatorApplicationController,
 )
 from web.api.channels import confirm_link, submit_activities
+from web.api.forecasts import OperatorForecastController, PublisherForecastController
 from web.api.identity import IdentityController
 from web.api.limits import CampaignLimitController, PublisherLimitController
 from web.api.offers import OfferController, OperatorOfferController, PublisherOfferController
@@ -36,6 +37,8 @@ HANDLERS: Final[list[ControllerRouterHandler]] = [
     PoolController,
     UploadController,
     RuleController,
+    PublisherForecastController,
+    OperatorForecastController,
     OperatorController,
     OperatorOfferController,
     ProgrammeController,

@@ -21,6 +21,7 @@ from web.pages import (
     applications,
     apply,
     devices,
+    forecast,
     join,
     limits,
     mall,
@@ -56,7 +57,7 @@ def page_handlers() -> list[ControllerRouterHandler]:
     parts = (
         mall, sign_in, second_step, account, wallet, activities, redemptions, pool, publisher, limits, rules, till,
         till_app, till_day, devices, operator, apply, application, applications, organisations, team, join, stores,
-        security, memberships,
+        security, memberships, forecast,
     )  # fmt: skip
     return [
         *(handler for part in parts for handler in part.HANDLERS),
