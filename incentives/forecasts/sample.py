@@ -82,8 +82,10 @@ _MOVED: Final = """
     SELECT account, ($4::date - (at AT TIME ZONE 'Asia/Shanghai')::date) AS ago, sum(net)::bigint AS net
     FROM unnest($1::uuid[]) AS account CROSS JOIN LATERAL (
         SELECT t.created_at AS at,
-               CASE t.phase WHEN 'post' THEN p.amount - t.amount WHEN 'void' THEN t.amount ELSE -t.amount END AS net
-        FROM ledger_transfer t LEFT JOIN ledger_transfer p ON t.phase = 'post' AND p.id = t.pending_id
+               CASE t.phase
+                   WHEN 'post' THEN (SELECT h.amount FROM ledger_transfer h WHERE h.id = t.pending_id) - t.amount
+                   WHEN 'void' THEN t.amount ELSE -t.amount END AS net
+        FROM ledger_transfer t
         WHERE t.debit = account AND t.id >= $2 AND t.created_at >= $3
         UNION ALL
         SELECT t.created_at, t.amount FROM ledger_transfer t

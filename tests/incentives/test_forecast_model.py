@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -70,7 +71,7 @@ def test_what_a_capped_resident_takes_is_below_the_cap_and_below_what_one_withou
     mean: float, shape: float, most: int
 ) -> None:
     expected = capped(mean, shape, most)
-    assert all(before <= after for before, after in zip(expected, expected[1:], strict=False))
+    assert all(before <= after for before, after in pairwise(expected))
     assert expected[most] <= min(mean, most) + 1e-9
 
 
@@ -95,7 +96,7 @@ def test_quantiles_are_in_order_never_fall_and_never_pass_the_cap(shape: dict[st
     found = of(a_plan(**shape), seed=seed, paths=20)
     for one in (*found.by_day, *found.on_day):
         assert 0 <= one.p10 <= one.p50 <= one.p90
-    for before, after in zip(found.by_day, found.by_day[1:], strict=False):
+    for before, after in pairwise(found.by_day):
         assert (before.p10, before.p50, before.p90) <= (after.p10, after.p50, after.p90)
     if shape["units"] is not None:
         assert found.by_day[-1].p90 <= shape["units"]
@@ -248,8 +249,9 @@ def a_world(chance: Random, *, rate: float, residents: int, limit: int, days: in
 
 def the_seen(taken: Sequence[int], *, limit: int) -> Seen:
     agos = range(len(taken), 0, -1)
+    counts = dict(zip(agos, taken, strict=True))
     return Seen(price_g=100, per_resident_limit=limit, stock_per_day=None, live=dict.fromkeys(agos, 1.0),
-                taken=dict(zip(agos, taken, strict=True)), known_until=1, gone=False, open=EVERY_DAY, rule=0)  # fmt: skip
+                taken=counts, known_until=1, gone=False, open=EVERY_DAY, rule=0)  # fmt: skip
 
 
 def test_a_model_whose_truth_is_known_is_recovered_in_a_backtest() -> None:
