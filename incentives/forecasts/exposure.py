@@ -13,7 +13,7 @@ from incentives.forecasts.replay import DAYS, Able
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a past offer; days are told by how many days ago they were.
 
-    `live` is the share of a day that it was live on; `taken` is known up to `known_until`; `gone`: all of it was taken.
+    `live` is the share of a day that it was live on; `taken` is known from `known_from` on; `gone`: all of it was.
     `open` is how much of a usual day it was open, by weekday from Monday. `rule` says by whom it could be taken.
     """
 
@@ -22,7 +22,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     stock_per_day: int | None
     live: dict[int, float]
     taken: dict[int, int]
-    known_until: int
+    known_from: int
     gone: bool
     open: tuple[float, ...]
     rule: int
@@ -35,8 +35,8 @@ def exposed(seen: Seen, able: Able, *, weight: float, today: date) -> Past:
     """
     last = min((ago for ago, count in seen.taken.items() if count), default=0) if seen.gone else 0
     days: list[tuple[int, float]] = []
-    so_far = sum(count for ago, count in seen.taken.items() if ago >= DAYS)
-    for ago in range(DAYS - 1, seen.known_until - 1, -1):
+    so_far = 0
+    for ago in range(min(DAYS - 1, seen.known_from), 0, -1):
         count, live = seen.taken.get(ago, 0), seen.live.get(ago, 0.0)
         full = seen.stock_per_day is not None and count >= seen.stock_per_day
         if live > 0 and ago > last and not full:

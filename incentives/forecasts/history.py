@@ -8,7 +8,6 @@ from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
 from incentives.forecasts.replay import DAYS
-from incentives.forecasts.sample import oldest_id
 from marketplace import chart, clock, db, ledger
 from marketplace.offers.terms import Terms, face_value_fen, terms_from
 
@@ -17,7 +16,7 @@ Level = Literal["kind_city_price", "kind_price", "kind", "any"]
 ENOUGH: Final = 3
 MOST: Final = 20
 _LOOKED_THROUGH: Final = 300
-_TAKES_READ: Final = 50_000
+_TAKES_READ: Final = 200_000  # of a publisher: a fifth of a second
 _EVER: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _BANDS: Final = (0.5, 1.0, 2.0)  # grams a fen: the demonstration's coupons cost between half a gram and two
 
@@ -26,6 +25,7 @@ class PastOffer(NamedTuple):
     """An offer that was live within the 13 weeks: the share of each day that it was live on, by days ago."""
 
     id: UUID
+    publisher: UUID
     terms: Terms
     city: str
     live: Mapping[int, float]
@@ -63,7 +63,7 @@ async def comparable(offer: UUID, terms: Terms, *, city: str, today: date) -> Co
 
 async def _past(offer: UUID, kind: str, *, today: date) -> list[PastOffer]:
     rows = await db.fetch(
-        """SELECT o.id, v.terms, p.city FROM offer o
+        """SELECT o.id, o.publisher, v.terms, p.city FROM offer o
            JOIN offer_version v ON v.offer = o.id AND v.number = o.version JOIN publisher p ON p.id = o.publisher
            WHERE o.id <> $1 AND o.status IN ('approved', 'live', 'paused', 'ended')
              AND (o.ends_at IS NULL OR o.ends_at > $3) AND (o.starts_at IS NULL OR o.starts_at < $4)
@@ -83,7 +83,7 @@ async def _past(offer: UUID, kind: str, *, today: date) -> list[PastOffer]:
         terms = terms_from(row["terms"])
         live = live_days(events[row["id"]], terms, today=today)
         if live and terms.price_g is not None:
-            past.append(PastOffer(row["id"], terms, row["city"], live))
+            past.append(PastOffer(row["id"], row["publisher"], terms, row["city"], live))
     return past
 
 
@@ -114,19 +114,22 @@ def live_days(events: Sequence[tuple[str, datetime]], terms: Terms, *, today: da
     return shares
 
 
-async def taken_by_day(offer: UUID, *, today: date) -> tuple[dict[int, int], int]:
-    """How many were taken by how many days ago; and up to how many days ago that is known, of an offer so much taken
-    that not all of it is read."""
+async def taken_of(publisher: UUID, *, today: date) -> tuple[dict[UUID, dict[int, int]], int]:
+    """How many were taken of each of a publisher's offers by how many days ago; and from how many days ago on that is
+    known, of a publisher so busy that not all of it is read."""
     rows = await db.fetch(
-        """SELECT $3::date - (created_at AT TIME ZONE 'Asia/Shanghai')::date AS ago, count(*)::int AS count
-           FROM (SELECT created_at FROM redemption WHERE offer = $1 AND id >= $2 AND status <> 'cancelled'
-                 ORDER BY id LIMIT $4) AS read
-           GROUP BY 1""",
-        offer, oldest_id(), today, _TAKES_READ,
+        """SELECT offer, $3::date - (created_at AT TIME ZONE 'Asia/Shanghai')::date AS ago,
+                  count(*)::int AS read, (count(*) FILTER (WHERE status <> 'cancelled'))::int AS count
+           FROM (SELECT offer, created_at, status FROM redemption WHERE publisher = $1 AND created_at >= $2
+                 ORDER BY created_at DESC LIMIT $4) AS latest
+           GROUP BY 1, 2""",
+        publisher, clock.end_of_day(today - timedelta(days=DAYS)), today, _TAKES_READ,
     )  # fmt: skip
-    taken = {row["ago"]: row["count"] for row in rows}
-    whole = sum(taken.values()) < _TAKES_READ
-    return taken, 1 if whole else min(taken) + 1
+    taken: dict[UUID, dict[int, int]] = {}
+    for row in rows:
+        taken.setdefault(row["offer"], {})[row["ago"]] = row["count"]
+    whole = sum(row["read"] for row in rows) < _TAKES_READ
+    return taken, DAYS - 1 if whole else max(row["ago"] for row in rows) - 1
 
 
 async def sold_out(offers: Sequence[PastOffer]) -> set[UUID]:

@@ -9,7 +9,7 @@ from typing import Final
 
 from incentives.forecasts import sample as sampling
 from incentives.forecasts.exposure import Seen
-from incentives.forecasts.history import PastOffer, sold_out, taken_by_day
+from incentives.forecasts.history import PastOffer, sold_out, taken_of
 from incentives.forecasts.judging import EVERYBODY, judged
 from incentives.forecasts.rates import pattern
 from incentives.forecasts.replay import Judged
@@ -65,14 +65,16 @@ async def past_of(
 ) -> list[Seen]:
     """What became of each of `offers`; `rules` are the rules that they are told by, in order."""
     gone = await sold_out(offers)
+    of = {one: await taken_of(one, today=today) for one in {offer.publisher for offer in offers}}
     seen = []
     for one in offers:
-        taken, known_until = await taken_by_day(one.id, today=today)
+        taken, known_from = of[one.publisher]
         assert one.terms.price_g is not None
         seen.append(Seen(
             price_g=one.terms.price_g, per_resident_limit=one.terms.per_resident_limit,
-            stock_per_day=one.terms.stock_per_day, live=dict(one.live), taken=taken, known_until=known_until,
-            gone=one.id in gone, open=open_shares(one.terms.redeem_windows, sample),
+            stock_per_day=one.terms.stock_per_day, live=dict(one.live),
+            taken=taken.get(one.id, {}), known_from=known_from, gone=one.id in gone,
+            open=open_shares(one.terms.redeem_windows, sample),
             rule=rules.index(one.terms.eligibility),
         ))  # fmt: skip
     return seen

@@ -251,7 +251,7 @@ def the_seen(taken: Sequence[int], *, limit: int) -> Seen:
     agos = range(len(taken), 0, -1)
     counts = dict(zip(agos, taken, strict=True))
     return Seen(price_g=100, per_resident_limit=limit, stock_per_day=None, live=dict.fromkeys(agos, 1.0),
-                taken=counts, known_until=1, gone=False, open=EVERY_DAY, rule=0)  # fmt: skip
+                taken=counts, known_from=90, gone=False, open=EVERY_DAY, rule=0)  # fmt: skip
 
 
 def test_a_model_whose_truth_is_known_is_recovered_in_a_backtest() -> None:

@@ -88,7 +88,7 @@ async def test_what_is_held_spent_or_given_back_is_in_the_wallets_as_it_was(data
 async def test_closed_accounts_and_what_is_older_than_13_weeks_do_not_count(database):
     with clock.travelled(timedelta(days=-100)):
         asleep = await builders.a_resident(700)
-    awake, gone = await some_residents(2)
+    awake, gone = await builders.a_resident(500), await builders.a_resident(0)
     async with db.transaction():
         await db.execute("UPDATE resident SET closed_at = now() WHERE id = $1", gone)
         await db.execute(
