@@ -33,6 +33,7 @@ from uvicorn.supervisors import Multiprocess
 from incentives import demonstration as riders
 from incentives.channels import open_channel
 from incentives.eligibility import RuleEligibility
+from incentives.forecasts.kept import foresee_waiting
 from incentives.imports import import_trips
 from marketplace import audit as books
 from marketplace import clock, db, expiry, ledger, settlement
@@ -70,6 +71,7 @@ OPERATOR: Final = "demo-operator"
 WORK_EVERY_SECONDS: Final = 30
 LOAD_EVERY_SECONDS: Final = 1
 WATCH_EVERY_SECONDS: Final = 5
+FORESEE_EVERY_SECONDS: Final = 5
 NO_DATABASE: Final = (
     asyncpg.PostgresConnectionError, asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError,
 )  # fmt: skip
@@ -164,7 +166,7 @@ def create_app(settings: Settings, url: str) -> ASGIApp:
                     adapter.demonstration = await db.is_demonstration()
             workers = [
                 asyncio.create_task(worker)
-                for worker in (work(EmbeddedRegistry()), load(), guard(), webhooks.work())
+                for worker in (work(EmbeddedRegistry()), load(), guard(), foresee(), webhooks.work())
             ]
             try:
                 with when_told_to_stop(app.state.streams.end):
@@ -255,6 +257,16 @@ async def load() -> None:
         except Exception:  # what waits, waits on
             structlog.get_logger("worker").exception("loading_failed")
         await asyncio.sleep(LOAD_EVERY_SECONDS)
+
+
+async def foresee() -> None:
+    """The forecast of each offer that was submitted, soon after it was: the operator reads it with the offer."""
+    while True:
+        try:
+            await foresee_waiting()
+        except Exception:  # what waits, waits on
+            structlog.get_logger("worker").exception("forecasts_failed")
+        await asyncio.sleep(FORESEE_EVERY_SECONDS)
 
 
 @contextmanager

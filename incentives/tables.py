@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from piccolo.columns import UUID, BigInt, Date, Integer, Numeric, Text, Timestamptz
+from piccolo.columns import JSONB, UUID, BigInt, Date, Integer, Numeric, Text, Timestamptz
 from piccolo.table import Table
 
 
@@ -37,3 +37,20 @@ class ProgrammeMember(Table, tablename="programme_member"):
     joined_at = Timestamptz(default=None)
     ended_at = Timestamptz(null=True, default=None)
     ended_by = Text(null=True, default=None)
+
+
+class OfferForecast(Table, tablename="offer_forecast"):
+    offer_version = UUID(primary_key=True, default=None)
+    offer = UUID(default=None)
+    seed = BigInt(default=None)
+    forecast = JSONB(default=None)
+    created_at = Timestamptz(default=None)
+
+
+class DryRun(Table, tablename="dry_run"):
+    id = UUID(primary_key=True, default=None)
+    operator = UUID(default=None)
+    resident = UUID(default=None)
+    offer = UUID(default=None)
+    purpose = Text(default=None)
+    created_at = Timestamptz(default=None)

@@ -14,6 +14,7 @@ from web.api.applications import (
 from web.api.campaigns import CampaignController, PublisherCampaignController
 from web.api.channels import confirm_link, submit_activities
 from web.api.clients import ClientController
+from web.api.forecasts import OperatorForecastController, PublisherForecastController
 from web.api.identity import IdentityController
 from web.api.insight import InsightController
 from web.api.limits import CampaignLimitController, PublisherLimitController
@@ -40,6 +41,8 @@ HANDLERS: Final[list[ControllerRouterHandler]] = [
     PoolController,
     UploadController,
     RuleController,
+    PublisherForecastController,
+    OperatorForecastController,
     OperatorController,
     OperatorOfferController,
     ProgrammeController,

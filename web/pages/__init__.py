@@ -24,6 +24,7 @@ from web.pages import (
     campaigns,
     clients,
     devices,
+    forecast,
     insight,
     join,
     limits,
@@ -66,7 +67,7 @@ def page_handlers() -> list[ControllerRouterHandler]:
         mall, sign_in, second_step, account, wallet, activities, redemptions, pool, publisher, limits, rules, till,
         till_app, till_day, devices, insight, operator, apply, application, applications, organisations, team, join,
         stores, security, memberships, wizard, versions, webhooks, webhook_log, clients, campaigns, campaign_limits,
-        open_campaigns,
+        open_campaigns, forecast,
     )  # fmt: skip
     return [
         *(handler for part in parts for handler in part.HANDLERS),
