@@ -82,9 +82,12 @@ async def publisher_offers(*, publisher: UUID, limit: int = 20, cursor: str | No
     return OfferPage(await view.views(records, inside=True), next_cursor)
 
 
-async def submitted_offers(*, limit: int = 20, cursor: str | None = None) -> OfferPage:
-    """The offers that wait for the operator."""
-    records, next_cursor = await _page([("o.status = ?", "submitted")], limit=limit, cursor=cursor)
+async def submitted_offers(
+    *, limit: int = 20, cursor: str | None = None, city: str | None = None
+) -> OfferPage:
+    """The offers that wait for the operator of `city`, or of the province."""
+    conditions = [("o.status = ?", "submitted"), *([("p.city = ?", city)] if city else [])]
+    records, next_cursor = await _page(conditions, limit=limit, cursor=cursor)
     return OfferPage(await view.views(records, inside=True), next_cursor)
 
 

@@ -32,7 +32,8 @@ from marketplace.pools import free_codes
 
 SELECT_OFFERS = """
     SELECT o.id, o.status, o.reason, o.limits_revision, v.id AS version, v.terms,
-           p.id AS publisher, p.name AS publisher_name, p.kind AS publisher_kind, p.status AS publisher_status
+           p.id AS publisher, p.name AS publisher_name, p.kind AS publisher_kind, p.status AS publisher_status,
+           p.city AS publisher_city
     FROM offer o
     JOIN offer_version v ON v.offer = o.id AND v.number = o.version
     JOIN publisher p ON p.id = o.publisher
@@ -49,15 +50,16 @@ class Record:
     reason: str | None
     terms: Terms
     publisher: PublisherView
-    publisher_active: bool
+    publisher_status: str
+    publisher_city: str
     limits_revision: int
     shared_limits: tuple[SharedLimit, ...] = ()
 
     def shown(self, now: datetime, *, stock_left: int | None = None) -> Shown:
-        """Its state at `now`; the offers of a publisher that is not active have ended."""
+        """Its state at `now`; the offers of a suspended publisher are paused, those of a closed one have ended."""
         status: Status = self.status
-        if not self.publisher_active and status in {"approved", "live", "paused"}:
-            status = "ended"
+        if self.publisher_status != "active" and status in {"approved", "live", "paused"}:
+            status = "paused" if self.publisher_status == "suspended" else "ended"
         return shown_status(
             status, starts_at=self.terms.starts_at, ends_at=self.terms.ends_at, now=now, stock_left=stock_left
         )
@@ -127,7 +129,8 @@ def record(row: db.Row) -> Record:
         id=row["id"], version=row["version"], status=row["status"], reason=row["reason"],
         terms=terms_from(row["terms"]),
         publisher=PublisherView(row["publisher"], row["publisher_name"], row["publisher_kind"]),
-        publisher_active=row["publisher_status"] == "active",
+        publisher_status=row["publisher_status"],
+        publisher_city=row["publisher_city"],
         limits_revision=row["limits_revision"],
     )  # fmt: skip
 

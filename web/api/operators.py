@@ -14,7 +14,7 @@ from marketplace import audit, ledger, settlement
 from marketplace.funding import fund
 from marketplace.publishers import Campaign, campaigns, create_campaign
 from marketplace.registry import Registry
-from web.access import Operator
+from web.access import Operator, province_only
 from web.described import answer
 
 Fen = Annotated[int, msgspec.Meta(ge=1, le=100_000_000_000)]
@@ -43,6 +43,7 @@ class OperatorController(Controller):
 
     path = "/api/v1/operator"
     tags = ["operator"]
+    guards = [province_only]
 
     @get("/campaigns")
     async def campaigns(self, operator: NamedDependency[Operator]) -> list[Campaign]:

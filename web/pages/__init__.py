@@ -20,12 +20,14 @@ from web.pages import (
     application,
     applications,
     apply,
+    deeds,
     devices,
     join,
     limits,
     mall,
     memberships,
     operator,
+    operators,
     organisations,
     pool,
     publisher,
@@ -35,6 +37,7 @@ from web.pages import (
     security,
     sign_in,
     stores,
+    supervision,
     team,
     till,
     till_app,
@@ -56,7 +59,7 @@ def page_handlers() -> list[ControllerRouterHandler]:
     parts = (
         mall, sign_in, second_step, account, wallet, activities, redemptions, pool, publisher, limits, rules, till,
         till_app, till_day, devices, operator, apply, application, applications, organisations, team, join, stores,
-        security, memberships,
+        security, memberships, supervision, operators, deeds,
     )  # fmt: skip
     return [
         *(handler for part in parts for handler in part.HANDLERS),
