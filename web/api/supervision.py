@@ -160,7 +160,8 @@ class DeedController(Controller):
         actor: Annotated[str | None, QueryParameter(max_length=80)] = None,
         deed: Annotated[str | None, QueryParameter(max_length=40)] = None,
         about: Annotated[UUID | None, QueryParameter(description="The id of what it was done to")] = None,
-        since: datetime | None = None, until: datetime | None = None,
+        since: Annotated[datetime | None, QueryParameter(description="Inside")] = None,
+        until: Annotated[datetime | None, QueryParameter(description="Outside")] = None,
     ) -> Page[Deed]:  # fmt: skip
         """Newest first; `until` is outside."""
         sought = Sought(city=operator.city, actor=actor, deed=deed, object=about, since=since, until=until)

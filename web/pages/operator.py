@@ -14,12 +14,15 @@ from marketplace import db
 from marketplace.audit import audit
 from marketplace.errors import ChutanError
 from marketplace.offers.catalogue import submitted_offers
+from marketplace.offers.eligibility import Eligibility
 from marketplace.offers.lifecycle import approve, reject
 from marketplace.registry import Registry
 from marketplace.settlement import counts, settle
+from merchants.reviewing import reviews
 from web.access import Operator, province_only
 from web.pages.forms import AnyRequest, typed
 from web.pages.rendering import back, page, words_of
+from web.pages.reviewing import review_shown
 from web.pages.showing import offer_details, payers
 
 
@@ -30,16 +33,23 @@ async def door() -> Redirect:
 
 
 @get("/operator/approvals", include_in_schema=False)
-async def approvals(request: AnyRequest, operator: NamedDependency[Operator]) -> Response[str]:
-    """The offers that wait for the operator, as residents would read them."""
+async def approvals(
+    request: AnyRequest, operator: NamedDependency[Operator], eligibility: NamedDependency[Eligibility]
+) -> Response[str]:
+    """The offers that wait for the operator, as residents would read them, with what should be looked at."""
     words = words_of(request)
     names = await payers(words)
     found = await submitted_offers(
         limit=50, cursor=request.query_params.get("cursor") or None, city=operator.city
     )
+    reviewed = await reviews(found.items, eligibility=eligibility)
     return await page(
         request, "operator/approvals.html", area="operator",
-        offers=[offer_details(words, offer, payers=names) for offer in found.items], next_cursor=found.next_cursor,
+        offers=[
+            offer_details(words, offer, payers=names) | review_shown(words, offer, reviewed[offer.id], payers=names)
+            for offer in found.items
+        ],
+        next_cursor=found.next_cursor,
     )  # fmt: skip
 
 

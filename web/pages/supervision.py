@@ -101,12 +101,13 @@ async def _page(
 ) -> Response[str]:
     words, found = words_of(request), await standing_of(publisher, city=operator.city)
     then = form["then"] if form else ""
+    errors = {"reason": "", "coupons_out": ""} | (words.errors(wrong.errors) if wrong else {})
     return await page(
         request, "operator/publisher.html", area="operator", status=400 if wrong else 200,
         publisher=_shown(words, found), facts=_facts(words, found), matters=await open_matters(publisher),
         history=[_event(words, event) for event in await history_of(publisher)], max_reason=MAX_REASON_LENGTH,
         can=_can(found), then=then, reason=form["reason"] if form else "",
-        coupons_out=form["coupons_out"] if form else "", errors=words.errors(wrong.errors) if wrong else {},
+        coupons_out=form["coupons_out"] if form else "", errors=errors,
     )  # fmt: skip
 
 
