@@ -43,7 +43,7 @@ from marketplace.embedded import embedded_postgres
 from marketplace.errors import ChutanError, Invalid, NotFound
 from marketplace.identity import demonstration
 from marketplace.identity.oauth import new_secret, register_client
-from marketplace.identity.passwords import add_operator
+from marketplace.identity.operators import add_operator
 from marketplace.identity.realname import SandboxIdentityCheck, is_the_key
 from marketplace.identity.sms import SandboxSms
 from marketplace.identity.tokens import Principal, issue_token
@@ -54,6 +54,7 @@ from marketplace.pools.withdrawal import lapse_due
 from marketplace.registry import EmbeddedRegistry, Registry
 from marketplace.residents import linked
 from marketplace.settings import Settings, SettingsError, load_settings
+from marketplace.suspensions import give_back_due
 from merchants import demonstration as shops
 from merchants import rollup
 from merchants.webhooks import worker as webhooks
@@ -231,6 +232,7 @@ async def work(registry: Registry) -> None:
         try:
             await settlement.settle(registry, everything=False)
             await expiry.expire(registry)
+            await give_back_due()
             await lapse_due()
             await rollup.fold()
             await return_what_came_back()
@@ -435,10 +437,11 @@ def demo_token(channel: str, subject: str) -> None:
 @cli.command("add-operator")
 @click.option("--login", required=True)
 @click.option("--name", required=True)
+@click.option("--city", help="a division of Hubei (GB/T 2260), such as 420500; default: the whole province")
 @click.password_option(help="asked for when it is not given; 11 characters or more")
-def add_operator_command(login: str, name: str, password: str) -> None:
-    """Let a person run this installation."""
-    printed({"id": str(command(lambda: add_operator(login=login, name=name, password=password)))})
+def add_operator_command(login: str, name: str, city: str | None, password: str) -> None:
+    """Let a person run this installation, or of it what is of a city."""
+    printed({"id": str(command(lambda: add_operator(login=login, name=name, password=password, city=city)))})
 
 
 @cli.command("add-channel")

@@ -58,10 +58,12 @@ async def devices(*, publisher: UUID) -> list[Device]:
 
 
 async def calling(till: UUID) -> Till:
-    """The till that calls just now; a device is noted as seen. Raises NotFound, for a revoked one too."""
+    """The till that calls just now; a device is noted as seen. Raises NotFound, for a revoked one and one of a closed
+    publisher too."""
     row = await db.fetch_row(
         """SELECT t.id, t.name, s.id AS store, s.name AS store_name, s.publisher, d.till AS device, d.last_seen_at
-           FROM till t JOIN store s ON s.id = t.store LEFT JOIN till_device d ON d.till = t.id
+           FROM till t JOIN store s ON s.id = t.store JOIN publisher p ON p.id = s.publisher AND p.status <> 'closed'
+           LEFT JOIN till_device d ON d.till = t.id
            WHERE t.id = $1 AND d.revoked_at IS NULL""",
         till,
     )

@@ -129,6 +129,20 @@ class Operator(Table, tablename="operator"):
     name = Text(default=None)
     password_hash = Text(default=None)
     created_at = Timestamptz(default=None)
+    city = Text(null=True, default=None)
+    ended_at = Timestamptz(null=True, default=None)
+
+
+class OperatorDeed(Table, tablename="operator_deed"):
+    id = UUID(primary_key=True, default=None)
+    actor = Text(default=None)
+    deed = Text(default=None)
+    object_kind = Text(default=None)
+    object = UUID(default=None)
+    city = Text(null=True, default=None)
+    reason = Text(null=True, default=None)
+    request_id = Text(null=True, default=None)
+    created_at = Timestamptz(default=None)
 
 
 class Totp(Table, tablename="totp"):
@@ -169,6 +183,18 @@ class Publisher(Table, tablename="publisher"):
     registry_account = UUID(default=None)
     created_at = Timestamptz(default=None)
     licence = Text(null=True, default=None)
+    coupons_out = Text(null=True, default=None)
+    gives_back_until = Timestamptz(null=True, default=None)
+
+
+class PublisherStanding(Table, tablename="publisher_standing"):
+    id = UUID(primary_key=True, default=None)
+    publisher = UUID(default=None)
+    event = Text(default=None)
+    coupons_out = Text(null=True, default=None)
+    reason = Text(default=None)
+    actor = Text(default=None)
+    created_at = Timestamptz(default=None)
 
 
 class Store(Table, tablename="store"):
@@ -345,6 +371,14 @@ class Redemption(Table, tablename="redemption"):
     cash_fen = BigInt(default=None)
     created_at = Timestamptz(default=None)
     closed_at = Timestamptz(null=True, default=None)
+
+
+class HolderNotice(Table, tablename="holder_notice"):
+    redemption = UUID(primary_key=True, default=None)
+    resident = UUID(default=None)
+    kind = Text(default=None)
+    amount_g = BigInt(default=None)
+    created_at = Timestamptz(default=None)
 
 
 class Coupon(Table, tablename="coupon"):

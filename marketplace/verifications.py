@@ -43,8 +43,8 @@ async def verify(
     It is judged by the terms it was redeemed under. A till that had no network says when it scanned, up to a day ago:
     the token and the coupon's hours are judged by that, all else by how things stand now. Raises NotFound
     `coupon_not_found` (also another publisher's); Refused `coupon_already_used` (with when and where),
-    `coupon_cancelled`, `coupon_expired`, `wrong_store`, `outside_hours`, `minimum_bill_not_met`; Invalid when a bill
-    is needed, or it was scanned too long ago.
+    `coupon_cancelled`, `coupon_expired`, `wrong_store`, `outside_hours`, `minimum_bill_not_met`, `publisher_suspended`
+    (what is out is given back); Invalid when a bill is needed, or it was scanned too long ago.
     """
     try:
         return await _verify(till, code, token, bill_fen, key, scanned_at)
@@ -61,6 +61,12 @@ _VERIFICATION: Final = ledger.Relation(
     ("id", "redemption", "store", "till", "bill_fen", "discount_fen", "verified_at", "scanned_at"),
     rank=2,
 )
+
+
+# Where a suspension gives the coupons out back, none of them is used any more.
+_HONOURED: Final = """
+    SELECT g.n FROM unnest($1::uuid[]) WITH ORDINALITY AS g (publisher, n)
+    JOIN publisher p ON p.id = g.publisher AND p.coupons_out IS DISTINCT FROM 'given_back'"""
 
 
 async def _verify(
@@ -94,6 +100,7 @@ async def _verify(
     group = ledger.Group(
         legs=[_captured(hold, pending, shown["publisher"], given_fen) for hold, pending in holds.items()],
         at=now,
+        requires=[ledger.Step(_HONOURED, (shown["publisher"],), "publisher_suspended")],
         inserts=[
             ledger.Insert(_VERIFICATION, (verification, shown["id"], shown["store"], till, bill_fen, given_fen, now,
                                           scanned_at)),

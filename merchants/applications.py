@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from marketplace import clock, db
+from marketplace.deeds import record_deed
 from marketplace.errors import FieldError, Invalid, NotFound, Refused
 from marketplace.ids import new_id
 
@@ -49,9 +50,11 @@ _APPLICATION: Final = """SELECT a.publisher AS id, a.state, a.revision, a.reason
                          FROM application a JOIN publisher p ON p.id = a.publisher JOIN store s ON s.id = a.store"""
 
 
-async def application_of(publisher: UUID) -> Application:
-    """The application of `publisher`. Raises NotFound."""
-    row = await db.fetch_row(f"{_APPLICATION} WHERE a.publisher = $1", publisher)
+async def application_of(publisher: UUID, *, city: str | None = None) -> Application:
+    """The application of `publisher`. Raises NotFound, for one of another city than `city` too."""
+    row = await db.fetch_row(
+        f"{_APPLICATION} WHERE a.publisher = $1 AND ($2::text IS NULL OR p.city = $2)", publisher, city
+    )
     if row is None:
         raise NotFound
     return Application(**row)
@@ -66,42 +69,51 @@ async def history_of(publisher: UUID) -> list[Event]:
     return [Event(**row) for row in rows]
 
 
-async def waiting_applications(*, limit: int, after: UUID | None = None) -> list[Application]:
-    """Up to `limit` and one more of those that wait for an operator, oldest first."""
+async def waiting_applications(
+    *, limit: int, after: UUID | None = None, city: str | None = None
+) -> list[Application]:
+    """Up to `limit` and one more of those that wait for an operator of `city` or of the province, oldest first."""
     rows = await db.fetch(
         f"{_APPLICATION} WHERE a.state = 'submitted' AND ($1::uuid IS NULL OR a.publisher > $1)"
-        " ORDER BY a.publisher LIMIT $2",
-        after, limit + 1,
+        " AND ($3::text IS NULL OR p.city = $3) ORDER BY a.publisher LIMIT $2",
+        after, limit + 1, city,
     )  # fmt: skip
     return [Application(**row) for row in rows]
 
 
-async def approve(*, publisher: UUID, revision: int, actor: str) -> None:
+async def approve(*, publisher: UUID, revision: int, actor: str, city: str | None = None) -> None:
     """Let the publisher publish. `revision` is the one that was read. Raises as `_decide`."""
-    await _decide(publisher, revision, "approved", actor=actor, status="active")
+    await _decide(publisher, revision, "approved", actor=actor, city=city, status="active")
 
 
-async def send_back(*, publisher: UUID, revision: int, reason: str, actor: str) -> None:
+async def send_back(
+    *, publisher: UUID, revision: int, reason: str, actor: str, city: str | None = None
+) -> None:
     """Send the application back to be mended. Raises as `_decide`, Invalid without a reason."""
-    await _decide(publisher, revision, "returned", actor=actor, reason=_reason(reason))
+    await _decide(publisher, revision, "returned", actor=actor, city=city, reason=_reason(reason))
 
 
-async def reject(*, publisher: UUID, revision: int, reason: str, actor: str) -> None:
+async def reject(*, publisher: UUID, revision: int, reason: str, actor: str, city: str | None = None) -> None:
     """Reject the application for good: the publisher is closed, its licence free for another application.
 
     Raises as `_decide`, Invalid without a reason.
     """
-    await _decide(publisher, revision, "rejected", actor=actor, reason=_reason(reason), status="closed")
+    await _decide(
+        publisher, revision, "rejected", actor=actor, city=city, reason=_reason(reason), status="closed"
+    )
 
 
 async def _decide(
-    publisher: UUID, revision: int, state: State, *, actor: str, reason: str | None = None, status: str | None = None
+    publisher: UUID, revision: int, state: State, *, actor: str, city: str | None, reason: str | None = None,
+    status: str | None = None,
 ) -> None:  # fmt: skip
-    """Raises NotFound, Refused (application_decided; application_changed since that revision)."""
+    """Raises NotFound (another city's too), Refused (application_decided; application_changed since that revision)."""
     async with db.transaction():
         found = await db.fetch_row(
-            "SELECT state, revision FROM application WHERE publisher = $1 FOR UPDATE", publisher
-        )
+            """SELECT a.state, a.revision, p.city FROM application a JOIN publisher p ON p.id = a.publisher
+               WHERE a.publisher = $1 AND ($2::text IS NULL OR p.city = $2) FOR UPDATE OF a""",
+            publisher, city,
+        )  # fmt: skip
         if found is None:
             raise NotFound
         if found["state"] != "submitted":
@@ -115,6 +127,8 @@ async def _decide(
         if status is not None:
             await db.execute("UPDATE publisher SET status = $2 WHERE id = $1", publisher, status)
         await record(publisher, state, actor=actor, reason=reason)
+        await record_deed(actor=actor, deed=f"application_{state}", object_kind="publisher", object_id=publisher,
+                          city=found["city"], reason=reason)  # fmt: skip
 
 
 async def record(publisher: UUID, event: State, *, actor: str, reason: str | None = None) -> None:

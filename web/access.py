@@ -9,11 +9,14 @@ from uuid import UUID
 
 import msgspec
 from litestar import Request
+from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.handlers import BaseRouteHandler
 
 from marketplace import devices
 from marketplace.errors import NotFound, Refused
+from marketplace.identity.operators import city_of
 from marketplace.identity.stores import EphemeralStore
 from marketplace.identity.tokens import Principal, Role, principal_of
 from merchants import api_clients
@@ -70,9 +73,10 @@ class Till(msgspec.Struct, frozen=True):
 
 
 class Operator(msgspec.Struct, frozen=True):
-    """An operator who calls."""
+    """An operator who calls: of one city, or of the province where `city` is None."""
 
     id: UUID
+    city: str | None
 
 
 class Channel(msgspec.Struct, frozen=True):
@@ -214,8 +218,15 @@ async def till(request: AnyRequest) -> Till:
 
 
 async def operator(request: AnyRequest) -> Operator:
-    """The operator who calls."""
-    return Operator((await _as("operator", request)).id)
+    """The operator who calls, unless they were removed."""
+    known = (await _as("operator", request)).id
+    return Operator(known, await city_of(known))
+
+
+async def province_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """A guard: what is not of one city is for operators of the province. Raises as `operator`, Refused `forbidden`."""
+    if (await operator(Request(connection.scope))).city is not None:
+        raise Refused("forbidden")
 
 
 async def channel(request: AnyRequest) -> Channel:
@@ -252,6 +263,7 @@ __all__ = [
     "bearer_token",
     "caller",
     "holder",
+    "province_only",
     "required",
     "token_in",
 ]

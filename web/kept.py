@@ -43,7 +43,8 @@ _PATHS: Final = frozenset({"/", "/api/v1/offers"})
 _QUESTION: Final = re.compile(rb"(?:(?:kind=[a-z_]{0,20}|city=(?:42[0-9]{4})?|limit=[0-9]{1,3}|q=)(?:&|$))*")
 _ENCODINGS: Final = (b"br", b"gzip")
 _CHANGE_OFFERS: Final = (
-    "/api/v1/publisher/offers", "/api/v1/operator/offers", "/publisher/offers", "/operator/approvals",
+    "/api/v1/publisher/offers", "/api/v1/operator/offers", "/api/v1/operator/publishers", "/operator/publishers",
+    "/publisher/offers", "/operator/approvals",
     "/api/v1/publisher/limits", "/api/v1/operator/campaigns", "/publisher/limits",
     "/operator/campaigns",
 )  # fmt: skip

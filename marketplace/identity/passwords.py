@@ -10,13 +10,12 @@ from uuid import UUID
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from marketplace import clock, db
-from marketplace.errors import FieldError, Invalid, Refused
+from marketplace import db
+from marketplace.errors import FieldError, Refused
 from marketplace.identity.holders import Holder
 from marketplace.identity.second_step import begin_or_ask
 from marketplace.identity.stores import EphemeralStore
 from marketplace.identity.tokens import Principal, Session
-from marketplace.ids import new_id
 
 LONGEST_PASSWORD: Final = 256
 SHORTEST_PASSWORD: Final = 11
@@ -68,27 +67,12 @@ def _matches(password_hash: str, password: str) -> bool:
         return False
 
 
-async def add_operator(*, login: str, name: str, password: str) -> UUID:
-    """Let a person run this installation. Raises Invalid (a password under 11 characters), Refused `conflict`."""
-    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        raise Invalid(FieldError("password", "out_of_range"))
-    if not login.strip() or not name.strip():
-        raise Invalid(FieldError("login", "required"))
-    operator = new_id()
-    made = await db.execute(
-        "INSERT INTO operator (id, login, name, password_hash, created_at) VALUES ($1, $2, $3, $4, $5)"
-        " ON CONFLICT (login) DO NOTHING",
-        operator, login.strip(), name.strip(), await hash_password(password), clock.now(),
-    )  # fmt: skip
-    if not made:
-        raise Refused("conflict")
-    return operator
-
-
 async def operator_sign_in(login: str, password: str, *, address: str, store: EphemeralStore) -> Session:
     """Begin an operator's session. Raises Refused (unauthenticated, rate_limited, second_factor_required),
     Unavailable."""
-    found = await db.fetch_row("SELECT id, password_hash FROM operator WHERE login = $1", login)
+    found = await db.fetch_row(
+        "SELECT id, password_hash FROM operator WHERE login = $1 AND ended_at IS NULL", login
+    )
     known = await require_password("operator", login, password, known=found, address=address, store=store)
     operator = UUID(int=known["id"].int)
     return await begin_or_ask(Holder("operator", operator), Principal("operator", str(operator)), store=store)
@@ -104,7 +88,6 @@ async def operator_login(operator: UUID) -> str:
 
 __all__ = [
     "LONGEST_PASSWORD",
-    "add_operator",
     "hash_password",
     "operator_login",
     "operator_sign_in",

@@ -87,9 +87,12 @@ async def publisher_offers(*, publisher: UUID, limit: int = 20, cursor: str | No
     return OfferPage(await view.views(records, inside=True), next_cursor)
 
 
-async def submitted_offers(*, limit: int = 20, cursor: str | None = None) -> OfferPage:
-    """The offers that wait for the operator."""
-    records, next_cursor = await _page([("o.status = ?", "submitted")], limit=limit, cursor=cursor)
+async def submitted_offers(
+    *, limit: int = 20, cursor: str | None = None, city: str | None = None
+) -> OfferPage:
+    """The offers that wait for the operator of `city`, or of the province."""
+    conditions = [("o.status = ?", "submitted"), *([("p.city = ?", city)] if city else [])]
+    records, next_cursor = await _page(conditions, limit=limit, cursor=cursor)
     return OfferPage(await view.views(records, inside=True), next_cursor)
 
 
@@ -106,6 +109,16 @@ async def publisher_offer(*, publisher: UUID, offer: UUID) -> OfferView:
     """An offer of `publisher` in whatever state. Raises NotFound, for another's too."""
     rows = await db.fetch(f"{view.SELECT_OFFERS} WHERE o.id = $1 AND o.publisher = $2", offer, publisher)
     return (await view.views([_only(rows)], inside=True))[0]
+
+
+async def require_of_city(offer: UUID, city: str | None) -> None:
+    """Raises NotFound unless there is such an offer, of a publisher of `city` where one is given."""
+    if not await db.fetch_value(
+        """SELECT EXISTS (SELECT 1 FROM offer o JOIN publisher p ON p.id = o.publisher
+                          WHERE o.id = $1 AND ($2::text IS NULL OR p.city = $2))""",
+        offer, city,
+    ):  # fmt: skip
+        raise NotFound
 
 
 def _only(rows: list[db.Row]) -> Record:

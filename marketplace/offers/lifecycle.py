@@ -13,6 +13,7 @@ from uuid import UUID
 
 from marketplace import clock, db, pools
 from marketplace.campaigns.joining import fault_of
+from marketplace.deeds import record_deed, stated
 from marketplace.errors import FieldError, Invalid, NotFound, Refused
 from marketplace.ids import new_id
 from marketplace.offers import view
@@ -23,7 +24,6 @@ from marketplace.offers.state import PUBLIC, Shown, Status
 from marketplace.offers.terms import Change, Terms, capture, changed, check_whole, new_terms, terms_from
 from marketplace.offers.view import OfferView, Record
 
-MAX_REASON_LENGTH = 500
 MAX_KEPT_TERMS = 10_000
 
 
@@ -104,6 +104,7 @@ async def submit(
     """Hand a draft (or a rejected offer) to the operator. Raises Invalid with all that is missing or wrong."""
     async with db.transaction():
         before = await _locked(offer, publisher=publisher)
+        _require_active(before)
         _require(before, {"draft", "rejected"})
         whole = await _whole(
             offer, before.terms, publisher=publisher, eligibility=eligibility, cash_allowed=cash_allowed,
@@ -124,7 +125,9 @@ async def pause(*, publisher: UUID, offer: UUID, actor: str) -> OfferView:
 async def resume(*, publisher: UUID, offer: UUID, actor: str) -> OfferView:
     """Put a paused offer back."""
     async with db.transaction():
-        _require(await _locked(offer, publisher=publisher), {"paused"})
+        before = await _locked(offer, publisher=publisher)
+        _require_active(before)
+        _require(before, {"paused"})
         return await _move(offer, "live", event="resumed", actor=actor)
 
 
@@ -136,23 +139,39 @@ async def end(*, publisher: UUID, offer: UUID, actor: str) -> OfferView:
 
 
 # ------------------------------------------------------------------ the operator's verbs
-async def approve(*, offer: UUID, actor: str) -> OfferView:
-    """Admit a submitted offer: it is live at once if its window has begun."""
+async def approve(*, offer: UUID, actor: str, city: str | None = None) -> OfferView:
+    """Admit a submitted offer: it is live at once if its window has begun. Another city's than `city` is not found."""
     async with db.transaction():
-        before = await _locked(offer)
+        before = await _locked(offer, city=city)
         _require(before, {"submitted"})
+        _require_active(before)
         begun = before.terms.starts_at is None or before.terms.starts_at <= clock.now()
+        await _record_deed(before, "approve_offer", actor=actor)
         return await _move(offer, "live" if begun else "approved", event="approved", actor=actor)
 
 
-async def reject(*, offer: UUID, reason: str, actor: str) -> OfferView:
-    """Send a submitted offer back with a reason, 1 to 500 characters, that the publisher reads."""
-    reason = reason.strip()
-    if not reason or len(reason) > MAX_REASON_LENGTH or "\x00" in reason:
-        raise Invalid(FieldError("reason", "invalid" if reason else "required"))
+async def reject(*, offer: UUID, reason: str, actor: str, city: str | None = None) -> OfferView:
+    """Send a submitted offer back with a reason, 1 to 500 characters, that the publisher reads. `city` as above."""
+    reason = stated(reason)
     async with db.transaction():
-        _require(await _locked(offer), {"submitted"})
+        before = await _locked(offer, city=city)
+        _require(before, {"submitted"})
+        await _record_deed(before, "reject_offer", actor=actor, reason=reason)
         return await _move(offer, "rejected", event="rejected", actor=actor, reason=reason)
+
+
+async def end_all(*, publisher: UUID, actor: str) -> None:
+    """Inside the transaction that closes a publisher: its offers end, and what waits for the operator waits no more."""
+    now = clock.now()
+    for before, to in ((("approved", "live", "paused"), "ended"), (("submitted",), "rejected")):
+        rows = await db.fetch(
+            "UPDATE offer SET status = $3 WHERE publisher = $1 AND status = ANY($2) RETURNING id",
+            publisher,
+            before,
+            to,
+        )
+        await db.insert_many("offer_event", ("id", "offer", "event", "actor", "created_at"),
+                             [(new_id(), row["id"], to, actor, now) for row in rows])  # fmt: skip
 
 
 # ------------------------------------------------------------------ what a redemption asks
@@ -194,14 +213,14 @@ async def _public(offer: UUID) -> Record:
 
 
 # ------------------------------------------------------------------ inside the transaction
-async def _locked(offer: UUID, *, publisher: UUID | None = None) -> Record:
+async def _locked(offer: UUID, *, publisher: UUID | None = None, city: str | None = None) -> Record:
     # The lock comes first and the reading in a statement of its own: after a wait, a join in the locking statement
     # would look for the new version number on the old snapshot, and find nothing.
     locked = await db.fetch_row(
-        "SELECT 1 FROM offer WHERE id = $1 AND ($2::uuid IS NULL OR publisher = $2) FOR NO KEY UPDATE",
-        offer,
-        publisher,
-    )
+        """SELECT 1 FROM offer WHERE id = $1 AND ($2::uuid IS NULL OR publisher = $2)
+             AND ($3::text IS NULL OR publisher IN (SELECT id FROM publisher WHERE city = $3)) FOR NO KEY UPDATE""",
+        offer, publisher, city,
+    )  # fmt: skip
     if locked is None:
         raise NotFound
     return await _read(offer)
@@ -241,6 +260,17 @@ async def _require_seen(before: Record, after: Terms, seen: int | None) -> None:
     undone = [one.field for one in differences(before.terms, after) if one.field in meanwhile]
     if undone:
         raise Refused("offer_edited_meanwhile", fields=undone)
+
+
+def _require_active(record: Record) -> None:
+    # For a kind answer: nothing is redeemed of a publisher that is not active, whatever its offers say.
+    if record.publisher_status == "suspended":
+        raise Refused("publisher_suspended")
+
+
+async def _record_deed(before: Record, deed: str, *, actor: str, reason: str | None = None) -> None:
+    await record_deed(actor=actor, deed=deed, object_kind="offer", object_id=before.id, city=before.publisher_city,
+                      reason=reason)  # fmt: skip
 
 
 def _require_same_payer(before: Terms, after: Terms) -> None:

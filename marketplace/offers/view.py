@@ -35,8 +35,8 @@ from marketplace.pools import free_codes
 SELECT_OFFERS = """
     SELECT o.id, o.status, o.reason, o.limits_revision, v.id AS version, v.number, v.created_at AS edited_at, v.terms,
            p.id AS publisher, p.name AS publisher_name, p.kind AS publisher_kind, p.status AS publisher_status,
-           c.id AS campaign, c.name AS campaign_name, c.status AS campaign_status, c.starts_at AS campaign_starts_at,
-           c.ends_at AS campaign_ends_at
+           p.city AS publisher_city, c.id AS campaign, c.name AS campaign_name, c.status AS campaign_status,
+           c.starts_at AS campaign_starts_at, c.ends_at AS campaign_ends_at
     FROM offer o
     JOIN offer_version v ON v.offer = o.id AND v.number = o.version
     JOIN publisher p ON p.id = o.publisher
@@ -56,7 +56,8 @@ class Record:
     reason: str | None
     terms: Terms
     publisher: PublisherView
-    publisher_active: bool
+    publisher_status: str
+    publisher_city: str
     limits_revision: int
     shared_limits: tuple[SharedLimit, ...] = ()
     campaign: CampaignState | None = None
@@ -79,10 +80,10 @@ class Record:
         return min((at for at in ends if at is not None), default=None)
 
     def own(self, now: datetime, *, stock_left: int | None = None) -> Shown:
-        """Its own state at `now`, whoever pays; the offers of a publisher that is not active have ended."""
+        """Its own state at `now`, whoever pays; a suspended publisher's offers are paused, a closed one's ended."""
         status: Status = self.status
-        if not self.publisher_active and status in {"approved", "live", "paused"}:
-            status = "ended"
+        if self.publisher_status != "active" and status in {"approved", "live", "paused"}:
+            status = "paused" if self.publisher_status == "suspended" else "ended"
         return shown_status(
             status, starts_at=self.terms.starts_at, ends_at=self.terms.ends_at, now=now, stock_left=stock_left
         )
@@ -164,7 +165,7 @@ def record(row: db.Row) -> Record:
         status=row["status"], reason=row["reason"],
         terms=terms_from(row["terms"]),
         publisher=PublisherView(row["publisher"], row["publisher_name"], row["publisher_kind"]),
-        publisher_active=row["publisher_status"] == "active",
+        publisher_status=row["publisher_status"], publisher_city=row["publisher_city"],
         limits_revision=row["limits_revision"], campaign=_campaign(row),
     )  # fmt: skip
 

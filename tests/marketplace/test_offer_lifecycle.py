@@ -263,11 +263,11 @@ async def test_a_redemption_is_told_why_an_offer_is_not_live_and_never_hears_of_
         await lifecycle.live_terms(offer.id)
 
 
-async def test_the_offers_of_a_suspended_publisher_have_ended():
+async def test_the_offers_of_a_suspended_publisher_are_paused():
     publisher = await a_publisher(stores=STORE)
     offer = await an_offer(publisher=publisher)
     await db.execute("UPDATE publisher SET status = 'suspended' WHERE id = $1", publisher)
-    with pytest.raises(Refused, match="offer_ended"):
+    with pytest.raises(Refused, match="offer_not_live"):
         await lifecycle.live_terms(offer.id)
     assert (await catalogue.live_offers()).items == []
 

@@ -31,6 +31,7 @@ from marketplace.identity.stores import MemoryStore, open_store
 from marketplace.identity.tokens import Principal, issue_token
 from marketplace.ledger import IdempotencyKey
 from marketplace.settings import Settings
+from tests.merchants.people import an_operator
 from web.access import Operator, Resident
 from web.factory import create_web
 from web.throttle import CALLS_PER_MINUTE, Throttle
@@ -222,7 +223,7 @@ async def test_one_phone_is_slowed_down_and_twenty_phones_of_one_address_are_not
 
 
 async def test_another_role_is_forbidden_and_nobody_unauthenticated(client):
-    operator = await issue_token(Principal("operator", str(uuid4())))
+    operator = await issue_token(Principal("operator", str((await an_operator()).id)))
 
     assert (await client.get("/api/v1/whoami/operator", headers=bearer(operator))).status_code == 200
     assert (await client.get("/api/v1/whoami/resident", headers=bearer(operator))).json()[
@@ -249,7 +250,9 @@ async def test_a_demonstration_token_is_good_in_a_demonstration_only(client):
 
 
 async def test_the_idempotency_key_is_scoped_and_the_hash_is_of_what_is_said(client):
-    headers = bearer(await issue_token(Principal("operator", str(uuid4())))) | {"Idempotency-Key": "k-1"}
+    headers = bearer(await issue_token(Principal("operator", str((await an_operator()).id)))) | {
+        "Idempotency-Key": "k-1"
+    }
     missing = await client.post("/api/v1/keyed/a", headers={"Authorization": headers["Authorization"]})
     assert (missing.status_code, missing.json()["code"]) == (400, "idempotency_key_missing")
     for bad in ("", "a b", "x" * 256):
@@ -332,7 +335,7 @@ async def test_a_redis_that_is_gone_refuses_no_one_but_those_who_need_a_session(
     app = create_web(Settings(redis_url="redis://127.0.0.1:1/0"), handlers=HANDLERS)
     transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
     async with served(app), httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
-        token = await issue_token(Principal("operator", str(uuid4())))
+        token = await issue_token(Principal("operator", str((await an_operator()).id)))
 
         assert (await client.get("/api/v1/whoami/operator", headers=bearer(token))).status_code == 200
         session = await client.get("/api/v1/whoami/operator", headers=bearer("cs_something"))

@@ -18,7 +18,7 @@ from incentives.channels import open_channel
 from marketplace import coupons, expiry, settlement
 from marketplace.clock import travelled
 from marketplace.errors import ChutanError
-from marketplace.identity.passwords import add_operator
+from marketplace.identity.operators import add_operator
 from marketplace.ids import new_id
 from marketplace.registry import EmbeddedRegistry
 from marketplace.settings import Settings

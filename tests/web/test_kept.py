@@ -20,6 +20,7 @@ from marketplace.registry import EmbeddedRegistry
 from marketplace.settings import Settings
 from merchants.staff import add_staff
 from tests import builders
+from tests.merchants.people import an_operator
 from tests.web.test_auth import redis_url, served  # noqa: F401  (a fixture)
 from tests.web.test_pages import Visitor, a_signed_in_member, a_signed_in_operator
 from web import kept
@@ -106,7 +107,7 @@ async def test_every_change_over_the_api_is_seen_at_once(app):
     client = a_visitor(app).client
     tokens = {
         "publisher": await issue_token(Principal("staff", str(staff.id))),
-        "operator": await issue_token(Principal("operator", str(new_id()))),
+        "operator": await issue_token(Principal("operator", str((await an_operator()).id))),
     }
 
     async def call(who: str, method: str, path: str, json: Any = None) -> Any:

@@ -17,6 +17,7 @@ from marketplace.offers import shared_limits
 from marketplace.offers.shared_limits import NewLimit, Owner
 from marketplace.offers.terms import Limits, Windows
 from tests import builders
+from tests.merchants.people import an_operator
 from tests.web.test_kept import an_app, keeping  # noqa: F401  (fixtures)
 from tests.web.test_offer_pages import owner, the_offer, write  # noqa: F401
 from tests.web.test_pages import (  # noqa: F401
@@ -57,9 +58,6 @@ async def staff_of(publisher: UUID, role: str = "owner") -> Principal:
         publisher=publisher, login=str(new_id()), name="店长", password="correct horse", role=role
     )
     return Principal("staff", str(member.id))
-
-
-OPERATOR = Principal("operator", str(new_id()))
 
 
 # ------------------------------------------------------------------ over the API
@@ -137,18 +135,19 @@ async def test_an_operator_limits_a_campaign_and_nobody_else_can(call: Call) -> 
     campaign = await builders.a_campaign(100_000)
     offer = await builders.an_offer(kind="cash_coupon", campaign=campaign)
     place = f"/operator/campaigns/{campaign}/limits"
-    made = await call(OPERATOR, "POST", place, {"name": "低碳季", "per_resident_per_week": 2})
+    operator = Principal("operator", str((await an_operator()).id))
+    made = await call(operator, "POST", place, {"name": "低碳季", "per_resident_per_week": 2})
     limit = f"{place}/{made.json()['id']}"
     assert (made.status_code, made.json()["offers"], made.json()["campaign"]) == (201, None, str(campaign))
     for who in (await staff_of(offer.publisher.id), Principal("resident", str(await builders.a_resident()))):
         assert (await call(who, "POST", f"{limit}/end")).status_code == 403
     other = await builders.a_campaign(0)
     elsewhere = limit.replace(str(campaign), str(other))
-    assert (await call(OPERATOR, "PATCH", elsewhere, {"per_resident": 1})).status_code == 404
-    assert (await call(OPERATOR, "GET", limit)).json()["name"] == "低碳季"
-    assert (await call(OPERATOR, "PATCH", limit, {"name": "低碳周"})).json()["name"] == "低碳周"
-    assert (await call(OPERATOR, "POST", f"{limit}/end")).status_code == 200
-    assert len((await call(OPERATOR, "GET", place)).json()["items"]) == 1
+    assert (await call(operator, "PATCH", elsewhere, {"per_resident": 1})).status_code == 404
+    assert (await call(operator, "GET", limit)).json()["name"] == "低碳季"
+    assert (await call(operator, "PATCH", limit, {"name": "低碳周"})).json()["name"] == "低碳周"
+    assert (await call(operator, "POST", f"{limit}/end")).status_code == 200
+    assert len((await call(operator, "GET", place)).json()["items"]) == 1
 
 
 @pytest.mark.parametrize(

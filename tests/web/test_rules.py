@@ -13,7 +13,7 @@ import pytest
 import app
 from incentives.eligibility import RuleEligibility
 from incentives.rules import FACTS
-from marketplace.identity.passwords import add_operator
+from marketplace.identity.operators import add_operator
 from marketplace.identity.tokens import Principal, issue_token
 from marketplace.settings import Settings
 from merchants.staff import add_staff

@@ -27,6 +27,7 @@ from web.api.registry import RegistryController
 from web.api.residents import MeController, RedemptionController
 from web.api.rules import RuleController
 from web.api.stores import StoreController
+from web.api.supervision import DeedController, OperatorStaffController, SupervisionController
 from web.api.team import InvitationController, MemberController
 from web.api.tills import TillController
 from web.api.webhooks import WebhookController
@@ -63,6 +64,9 @@ HANDLERS: Final[list[ControllerRouterHandler]] = [
     StoreController,
     WebhookController,
     ClientController,
+    SupervisionController,
+    OperatorStaffController,
+    DeedController,
     submit_activities,
     confirm_link,
 ]

@@ -117,12 +117,15 @@ class OperatorApplicationController(Controller):
         self, operator: NamedDependency[Operator], limit: Limit = 20, cursor: Cursor = None
     ) -> Page[Application]:
         """Oldest first."""
-        return page_of(await applications.waiting_applications(limit=limit, after=before(cursor)), limit)
+        return page_of(
+            await applications.waiting_applications(limit=limit, after=before(cursor), city=operator.city),
+            limit,
+        )
 
     @get("/{application_id:uuid}")
     async def one(self, application_id: FromPath[UUID], operator: NamedDependency[Operator]) -> Application:
         """One of them, decided or not."""
-        return await applications.application_of(application_id)
+        return await applications.application_of(application_id, city=operator.city)
 
     @post("/{application_id:uuid}/approve", status_code=200)
     async def approve(
@@ -130,9 +133,12 @@ class OperatorApplicationController(Controller):
     ) -> Application:
         """Let the publisher publish."""
         await applications.approve(
-            publisher=application_id, revision=data.revision, actor=f"operator:{operator.id}"
+            publisher=application_id,
+            revision=data.revision,
+            actor=f"operator:{operator.id}",
+            city=operator.city,
         )
-        return await applications.application_of(application_id)
+        return await applications.application_of(application_id, city=operator.city)
 
     @post("/{application_id:uuid}/return", status_code=200)
     async def send_back(
@@ -144,8 +150,9 @@ class OperatorApplicationController(Controller):
             revision=data.revision,
             reason=data.reason,
             actor=f"operator:{operator.id}",
+            city=operator.city,
         )
-        return await applications.application_of(application_id)
+        return await applications.application_of(application_id, city=operator.city)
 
     @post("/{application_id:uuid}/reject", status_code=200)
     async def reject(
@@ -157,8 +164,9 @@ class OperatorApplicationController(Controller):
             revision=data.revision,
             reason=data.reason,
             actor=f"operator:{operator.id}",
+            city=operator.city,
         )
-        return await applications.application_of(application_id)
+        return await applications.application_of(application_id, city=operator.city)
 
 
 def _told(data: ApplicationDetails) -> onboarding.Told:

@@ -18,7 +18,7 @@ from marketplace.campaigns.reading import Campaign, CampaignOffer
 from marketplace.campaigns.trail import CampaignEvent
 from marketplace.offers.benefits import checked
 from merchants import publishing
-from web.access import Operator, Staff
+from web.access import Operator, Staff, province_only
 from web.described import answer, takes
 
 MAX_FEN: Final = 100_000_000_000
@@ -46,6 +46,7 @@ class CampaignController(Controller):
 
     path = "/api/v1/operator/campaigns"
     tags = ["operator"]
+    guards = [province_only]
 
     @get()
     async def all(self, operator: NamedDependency[Operator]) -> list[Campaign]:

@@ -13,6 +13,7 @@ from litestar.params import FromPath, JSONBody
 from incentives.forecasts.dry_run import MAX_PURPOSE, DryRun, dry_run
 from incentives.forecasts.forecasting import MAX_SEED, Forecast, forecast
 from incentives.forecasts.kept import kept_forecast
+from marketplace.offers.catalogue import require_of_city
 from marketplace.offers.eligibility import Eligibility
 from merchants import publishing
 from web.access import AnyRequest, Operator, Staff
@@ -65,11 +66,13 @@ class OperatorForecastController(Controller):
         self, offer_id: FromPath[UUID], operator: NamedDependency[Operator], data: JSONBody[ForecastAsked]
     ) -> Forecast:
         """Play out an offer as it is; nothing is kept."""
+        await require_of_city(offer_id, operator.city)
         return await forecast(offer_id, seed=data.seed)
 
     @get("/forecast")
     async def kept(self, offer_id: FromPath[UUID], operator: NamedDependency[Operator]) -> Forecast:
         """The forecast that it was submitted with."""
+        await require_of_city(offer_id, operator.city)
         return await kept_forecast(offer_id)
 
     @post("/dry-run", status_code=200)
@@ -78,6 +81,7 @@ class OperatorForecastController(Controller):
         operator: NamedDependency[Operator], eligibility: NamedDependency[Eligibility],
     ) -> DryRun:  # fmt: skip
         """Whether a resident could take the offer now, and if not, why. Who asked, and what for, is written down."""
+        await require_of_city(offer_id, operator.city)
         found = await dry_run(
             offer_id, resident=data.resident, operator=operator.id, purpose=data.purpose, eligibility=eligibility
         )  # fmt: skip

@@ -13,7 +13,7 @@ from marketplace.offers import shared_limits
 from marketplace.offers.benefits import checked
 from marketplace.offers.shared_limits import LimitChange, NewLimit, Owner, OwnLimit
 from merchants import publishing
-from web.access import Operator, Staff
+from web.access import Operator, Staff, province_only
 from web.described import takes
 from web.paging import Cursor, Limit, Page, before, page_of
 
@@ -67,6 +67,7 @@ class CampaignLimitController(Controller):
     """The operator's limits over the offers of a campaign, whoever publishes them."""
 
     path = "/api/v1/operator/campaigns/{campaign_id:uuid}/limits"
+    guards = [province_only]
     tags = ["operator"]
 
     @get()

@@ -161,19 +161,21 @@ class OperatorOfferController(Controller):
         self, operator: NamedDependency[Operator], limit: Limit = 20, cursor: Cursor = None
     ) -> OfferPage:
         """Submitted offers."""
-        return await catalogue.submitted_offers(limit=limit, cursor=cursor)
+        return await catalogue.submitted_offers(limit=limit, cursor=cursor, city=operator.city)
 
     @post("/{offer_id:uuid}/approve", status_code=200)
     async def approve(self, offer_id: FromPath[UUID], operator: NamedDependency[Operator]) -> OfferView:
         """Let an offer go live when its window begins."""
-        return await lifecycle.approve(offer=offer_id, actor=f"operator:{operator.id}")
+        return await lifecycle.approve(offer=offer_id, actor=f"operator:{operator.id}", city=operator.city)
 
     @post("/{offer_id:uuid}/reject", status_code=200)
     async def reject(
         self, offer_id: FromPath[UUID], data: JSONBody[Rejection], operator: NamedDependency[Operator]
     ) -> OfferView:
         """Send an offer back, with a reason."""
-        return await lifecycle.reject(offer=offer_id, reason=data.reason, actor=f"operator:{operator.id}")
+        return await lifecycle.reject(
+            offer=offer_id, reason=data.reason, actor=f"operator:{operator.id}", city=operator.city
+        )
 
 
 def _language(request: AnyRequest) -> Language:

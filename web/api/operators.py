@@ -7,7 +7,7 @@ from litestar.di import NamedDependency
 
 from marketplace import audit, settlement
 from marketplace.registry import Registry
-from web.access import Operator
+from web.access import Operator, province_only
 
 
 class OperatorController(Controller):
@@ -15,6 +15,7 @@ class OperatorController(Controller):
 
     path = "/api/v1/operator"
     tags = ["operator"]
+    guards = [province_only]
 
     @post("/settlement", status_code=200)
     async def settle(

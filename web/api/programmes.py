@@ -11,7 +11,7 @@ from litestar.params import FromPath, JSONBody
 
 from incentives import programmes
 from incentives.programmes import MAX_PHONES, Enrolled, Membership, NewProgramme, Programme
-from web.access import Operator, Resident
+from web.access import Operator, Resident, province_only
 
 
 class Phones(msgspec.Struct, forbid_unknown_fields=True):
@@ -30,6 +30,7 @@ class ProgrammeController(Controller):
     """Programmes: whose members and offers can be told apart."""
 
     path = "/api/v1/operator/programmes"
+    guards = [province_only]
     tags = ["operator"]
 
     @get()

@@ -23,6 +23,7 @@ from web.pages import (
     campaign_limits,
     campaigns,
     clients,
+    deeds,
     devices,
     forecast,
     insight,
@@ -32,6 +33,7 @@ from web.pages import (
     memberships,
     open_campaigns,
     operator,
+    operators,
     organisations,
     pool,
     publisher,
@@ -41,6 +43,7 @@ from web.pages import (
     security,
     sign_in,
     stores,
+    supervision,
     team,
     till,
     till_app,
@@ -67,7 +70,7 @@ def page_handlers() -> list[ControllerRouterHandler]:
         mall, sign_in, second_step, account, wallet, activities, redemptions, pool, publisher, limits, rules, till,
         till_app, till_day, devices, insight, operator, apply, application, applications, organisations, team, join,
         stores, security, memberships, wizard, versions, webhooks, webhook_log, clients, campaigns, campaign_limits,
-        open_campaigns, forecast,
+        open_campaigns, forecast, supervision, operators, deeds,
     )  # fmt: skip
     return [
         *(handler for part in parts for handler in part.HANDLERS),

@@ -25,7 +25,7 @@ _VERBS: Final = {"return": applications.send_back, "reject": applications.reject
 @get("/operator/applications", include_in_schema=False)
 async def waiting(request: AnyRequest, operator: NamedDependency[Operator]) -> Response[str]:
     """Those that wait, oldest first."""
-    return await _page(request)
+    return await _page(request, operator)
 
 
 @post("/operator/applications/{publisher:uuid}/approve", include_in_schema=False, status_code=303)
@@ -36,7 +36,10 @@ async def approve(
     form = await typed(request)
     try:
         await applications.approve(
-            publisher=publisher, revision=_revision(form["revision"]), actor=f"operator:{operator.id}"
+            publisher=publisher,
+            revision=_revision(form["revision"]),
+            actor=f"operator:{operator.id}",
+            city=operator.city,
         )
     except ChutanError as refused:
         return back("/operator/applications", refused=refused)
@@ -53,10 +56,10 @@ async def refuse(
     try:
         await verb(
             publisher=publisher, revision=_revision(form["revision"]), reason=form["reason"],
-            actor=f"operator:{operator.id}",
+            actor=f"operator:{operator.id}", city=operator.city,
         )  # fmt: skip
     except Invalid as wrong:
-        return await _page(request, at=publisher, reason=form["reason"], wrong=wrong)
+        return await _page(request, operator, at=publisher, reason=form["reason"], wrong=wrong)
     except ChutanError as refused:
         return back("/operator/applications", refused=refused)
     return back("/operator/applications")
@@ -70,11 +73,18 @@ def _revision(text: str) -> int:
 
 
 async def _page(
-    request: AnyRequest, *, at: UUID | None = None, reason: str = "", wrong: Invalid | None = None
+    request: AnyRequest,
+    operator: Operator,
+    *,
+    at: UUID | None = None,
+    reason: str = "",
+    wrong: Invalid | None = None,
 ) -> Response[str]:
     words = words_of(request)
     after = before(request.query_params.get("cursor") or None)
-    found = page_of(await applications.waiting_applications(limit=A_PAGE, after=after), A_PAGE)
+    found = page_of(
+        await applications.waiting_applications(limit=A_PAGE, after=after, city=operator.city), A_PAGE
+    )
     shown = [
         {
             "id": str(one.id), "name": one.name, "revision": one.revision, "facts": facts_of(words, one),

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any, Final
 from uuid import UUID
 
-from litestar import Response, get, post
+from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.response import Redirect
 
 from marketplace.campaigns.reading import campaign
 from marketplace.offers.shared_limits import Owner
-from web.access import Operator
+from web.access import Operator, province_only
 from web.pages import limits
 from web.pages.forms import AnyRequest
 
@@ -77,4 +77,4 @@ async def end(
     return await limits.lifted(await _desk(operator, campaign_id), limit_id)
 
 
-HANDLERS = [listed, new, create, edit_form, edit, end]
+HANDLERS = [Router("/", route_handlers=[listed, new, create, edit_form, edit, end], guards=[province_only])]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 from uuid import UUID
 
-from litestar import Response, get, post
+from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.response import Redirect
@@ -15,7 +15,7 @@ from marketplace.campaigns import ending, funding, opening, reading, trail
 from marketplace.campaigns.reading import Campaign
 from marketplace.campaigns.trail import CampaignEvent
 from marketplace.errors import ChutanError, FieldError, Invalid
-from web.access import Operator
+from web.access import Operator, province_only
 from web.pages.campaign_form import audience_words, fields_of, form_values, given_by
 from web.pages.forms import AnyRequest, Typed, as_hundredths, hundredths, idempotency_key, typed
 from web.pages.rendering import Words, back, page, when, when_it_ends, words_of
@@ -234,4 +234,10 @@ def _actor(operator: Operator) -> str:
     return f"operator:{operator.id}"
 
 
-HANDLERS = [campaigns, new, create, one, edit_form, edit, top_up, turn]
+HANDLERS = [
+    Router(
+        "/",
+        route_handlers=[campaigns, new, create, one, edit_form, edit, top_up, turn],
+        guards=[province_only],
+    )
+]

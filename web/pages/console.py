@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from marketplace.identity.tokens import Principal
+from marketplace.matters import suspension_of
 from merchants.publishing import Deed, may
 from merchants.staff import person_of
 
@@ -35,4 +36,9 @@ async def console_of(principal: Principal | None) -> dict[str, Any] | None:
         places = [first, ("/publisher/security", "nav.security")]
     else:
         places = [(place, key) for place, key, deed in PLACES if deed is None or may(acting.role, deed)]
-    return {"places": places, "acting": acting.publisher_name if acting else None}
+    suspended = acting is not None and acting.publisher_status == "suspended"
+    return {
+        "places": places,
+        "acting": acting.publisher_name if acting else None,
+        "notice": await suspension_of(acting.publisher) if acting and suspended else None,
+    }

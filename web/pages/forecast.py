@@ -13,6 +13,7 @@ from incentives.forecasts.dry_run import dry_run
 from incentives.forecasts.forecasting import Forecast, forecast
 from incentives.forecasts.kept import kept_forecast, offer_title
 from marketplace.errors import ChutanError, FieldError, Invalid, NotFound
+from marketplace.offers.catalogue import require_of_city
 from marketplace.offers.eligibility import Eligibility
 from merchants.publishing import require
 from web.access import Operator, Staff
@@ -44,6 +45,7 @@ async def kept_for_operator(
     request: AnyRequest, operator: NamedDependency[Operator], offer_id: FromPath[UUID]
 ) -> Response[str]:
     """The forecast that the offer was submitted with, the button that makes one, and the form of the dry run."""
+    await require_of_city(offer_id, operator.city)
     return await _page(request, "operator", offer_id)
 
 
@@ -52,6 +54,7 @@ async def make_for_operator(
     request: AnyRequest, operator: NamedDependency[Operator], offer_id: FromPath[UUID]
 ) -> Response[str]:
     """A forecast of the offer as it is now."""
+    await require_of_city(offer_id, operator.city)
     return await _made(request, "operator", offer_id)
 
 
@@ -61,6 +64,7 @@ async def try_resident(
     eligibility: NamedDependency[Eligibility],
 ) -> Response[str]:  # fmt: skip
     """Whether a resident could take the offer, and if not, why."""
+    await require_of_city(offer_id, operator.city)
     form, words = await typed(request), words_of(request)
     tried: dict[str, Any] = {
         "resident": form["resident"],

@@ -14,12 +14,15 @@ from marketplace import db
 from marketplace.audit import audit
 from marketplace.errors import ChutanError
 from marketplace.offers.catalogue import submitted_offers
+from marketplace.offers.eligibility import Eligibility
 from marketplace.offers.lifecycle import approve, reject
 from marketplace.registry import Registry
 from marketplace.settlement import counts, settle
-from web.access import Operator
+from merchants.reviewing import reviews
+from web.access import Operator, province_only
 from web.pages.forms import AnyRequest, typed
 from web.pages.rendering import back, page, words_of
+from web.pages.reviewing import review_shown
 from web.pages.showing import offer_details, payers
 
 
@@ -30,14 +33,23 @@ async def door() -> Redirect:
 
 
 @get("/operator/approvals", include_in_schema=False)
-async def approvals(request: AnyRequest, operator: NamedDependency[Operator]) -> Response[str]:
-    """The offers that wait for the operator, as residents would read them."""
+async def approvals(
+    request: AnyRequest, operator: NamedDependency[Operator], eligibility: NamedDependency[Eligibility]
+) -> Response[str]:
+    """The offers that wait for the operator, as residents would read them, with what should be looked at."""
     words = words_of(request)
     names = await payers(words)
-    found = await submitted_offers(limit=50, cursor=request.query_params.get("cursor") or None)
+    found = await submitted_offers(
+        limit=50, cursor=request.query_params.get("cursor") or None, city=operator.city
+    )
+    reviewed = await reviews(found.items, eligibility=eligibility)
     return await page(
         request, "operator/approvals.html", area="operator",
-        offers=[offer_details(words, offer, payers=names) for offer in found.items], next_cursor=found.next_cursor,
+        offers=[
+            offer_details(words, offer, payers=names) | review_shown(words, offer, reviewed[offer.id], payers=names)
+            for offer in found.items
+        ],
+        next_cursor=found.next_cursor,
     )  # fmt: skip
 
 
@@ -47,7 +59,7 @@ async def admit(
 ) -> Redirect:
     """Approve a submitted offer."""
     try:
-        await approve(offer=offer_id, actor=f"operator:{operator.id}")
+        await approve(offer=offer_id, actor=f"operator:{operator.id}", city=operator.city)
     except ChutanError as refused:
         return back("/operator/approvals", refused=refused)
     return back("/operator/approvals")
@@ -60,13 +72,15 @@ async def send_back(
     """Reject a submitted offer with a reason."""
     form = await typed(request)
     try:
-        await reject(offer=offer_id, reason=form["reason"], actor=f"operator:{operator.id}")
+        await reject(
+            offer=offer_id, reason=form["reason"], actor=f"operator:{operator.id}", city=operator.city
+        )
     except ChutanError as refused:
         return back("/operator/approvals", refused=refused)
     return back("/operator/approvals")
 
 
-@get("/operator/settlement", include_in_schema=False)
+@get("/operator/settlement", include_in_schema=False, guards=[province_only])
 async def settlement(request: AnyRequest, operator: NamedDependency[Operator]) -> Response[str]:
     """Consumption records by state: a second old, unless the operator has just settled."""
     words = words_of(request)
@@ -79,7 +93,7 @@ async def settlement(request: AnyRequest, operator: NamedDependency[Operator]) -
     return await page(request, "operator/settlement.html", area="operator", counts=shown)
 
 
-@post("/operator/settlement", include_in_schema=False, status_code=303)
+@post("/operator/settlement", include_in_schema=False, status_code=303, guards=[province_only])
 async def settle_now(
     request: AnyRequest, operator: NamedDependency[Operator], registry: NamedDependency[Registry]
 ) -> Redirect:
@@ -88,7 +102,7 @@ async def settle_now(
     return back("/operator/settlement?settled")
 
 
-@get("/operator/audit", include_in_schema=False)
+@get("/operator/audit", include_in_schema=False, guards=[province_only])
 async def audit_page(request: AnyRequest, operator: NamedDependency[Operator]) -> Response[str]:
     """Every invariant, checked now."""
     return await page(request, "operator/audit.html", area="operator", audit=await audit())

@@ -17,10 +17,12 @@ from marketplace import clock
 from marketplace.coupons import STEP_SECONDS, base64url, token_at
 from marketplace.errors import ChutanError
 from marketplace.journeys import Journey, journey, journeys, status_of
+from marketplace.matters import notices
 from marketplace.redemptions import cancel, token_key_of, token_of
 from web import paging
 from web.access import Resident
 from web.pages.forms import AnyRequest, idempotency_key, typed
+from web.pages.holder_notices import notice_of
 from web.pages.rendering import Words, back, page, when, when_it_ends, words_of
 from web.pages.showing import benefit_words, condition_facts
 
@@ -47,7 +49,9 @@ async def coupon(
     """The coupon: its QR while it is good, and afterwards what became of it."""
     found = await journey(resident=resident.id, redemption=redemption_id)
     qr = await _qr(resident, redemption_id) if found.status == "issued" else None
-    return await page(request, "coupon.html", redemption=_shown(words_of(request), found), qr=qr)
+    words = words_of(request)
+    notice = notice_of(words, await notices(resident.id, redemption=redemption_id))
+    return await page(request, "coupon.html", redemption=_shown(words, found), qr=qr, notice=notice)
 
 
 async def _qr(resident: Resident, redemption: UUID) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from marketplace.identity.tokens import Principal
 from web.access import caller
 from web.locale import Language, preferred_language, text, worded
 from web.pages.console import console_of
+from web.pages.desk import desk_of
 from web.pages.forms import AnyRequest, new_form_key
 
 WEB: Final = Path(__file__).resolve().parent.parent
@@ -82,6 +83,10 @@ class Words:
         assert found is not None, f"no text for page.{key}"
         return found
 
+    def has(self, key: str) -> bool:
+        """Whether there is such a text."""
+        return text(self.language, f"page.{key}") is not None
+
     def refusal(self, error: ChutanError) -> str:
         """Why something was refused."""
         key = f"problem.{error.code}"
@@ -133,6 +138,7 @@ async def page(request: AnyRequest, template: str, *, area: str = "resident", st
         "csrf": csrf_token({"request": request}),
         "form_key": new_form_key(),
         "console": await console_of(principal) if area == "publisher" else None,
+        "desk": await desk_of(principal) if area == "operator" else None,
         **values,
     }
     return render(words, template, area=area, path=request.scope["path"], status=status, **shown)

@@ -8,10 +8,12 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 
 from incentives.methodologies import shipped
+from marketplace.matters import notices
 from marketplace.wallets import Entry, entries_of, wallet_of
 from web import paging
 from web.access import Resident
 from web.pages.forms import AnyRequest
+from web.pages.holder_notices import notices_shown
 from web.pages.rendering import Words, page, when, when_it_ends, words_of
 
 ENTRIES: Final = 30
@@ -29,7 +31,7 @@ async def wallet_page(request: AnyRequest, resident: NamedDependency[Resident]) 
     wallet = await wallet_of(resident.id)
     entries = paging.page_of(await entries_of(resident.id, limit=ENTRIES + 1, before=before), ENTRIES)
     return await page(
-        request, "wallet.html", wallet=wallet,
+        request, "wallet.html", wallet=wallet, notices=notices_shown(words, await notices(resident.id)),
         parts=[(words(f"wallet.{name}"), getattr(wallet, f"{name}_g")) for name in _PARTS],
         expiring=[{"amount_g": lot.amount_g, "at": when_it_ends(lot.expires_at)} for lot in wallet.expiring],
         entries=[_entry(words, entry) for entry in entries.items], next_cursor=entries.next_cursor,
