@@ -69,7 +69,7 @@ async def sign_in(page: Page, site: str, phone: str) -> None:
 async def redeem(page: Page, site: str, title: str) -> str:
     """Take the offer called `title`; answers the typed code of its coupon."""
     await page.goto(site)
-    await page.get_by_text(title).click()
+    await page.get_by_role("link", name=title).click()
     await page.locator("form[action$='/redeem'] button").click()
     await page.wait_for_url("**/redemptions/*")
     await page.locator(".coupon__code summary").click()

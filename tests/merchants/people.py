@@ -11,6 +11,7 @@ from stdnum.cn import uscc
 from marketplace import db
 from marketplace.identity.holders import Holder
 from marketplace.identity.passwords import hash_password
+from marketplace.identity.tokens import Principal
 from marketplace.ids import new_id
 from merchants import onboarding
 from merchants.onboarding import Owner, Told
@@ -52,6 +53,12 @@ async def a_member(
         publisher=publisher or await builders.a_publisher(), login=login or f"staff-{next(_numbers)}", name="小李",
         password=PASSWORD, role=role,
     )  # fmt: skip
+
+
+async def the_operator() -> Principal:
+    """An operator of the province, the same each time."""
+    known = await db.fetch_value("SELECT id FROM operator WHERE city IS NULL LIMIT 1")
+    return Principal("operator", str(known or (await an_operator()).id))
 
 
 async def an_operator(login: str = "op") -> Holder:

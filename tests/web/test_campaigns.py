@@ -9,8 +9,9 @@ from marketplace.campaigns import reading
 from marketplace.identity.tokens import Principal
 from marketplace.ids import new_id
 from tests import builders
+from tests.merchants.people import the_operator
 from tests.web.test_kept import keeping  # noqa: F401  (fixture)
-from tests.web.test_limits import OPERATOR, Call, call, staff_of  # noqa: F401
+from tests.web.test_limits import Call, call, staff_of  # noqa: F401
 from tests.web.test_pages import a_signed_in_operator, anyone, app  # noqa: F401
 
 PLACE = "/operator/campaigns"
@@ -21,7 +22,7 @@ THREE = [
 
 
 async def opened(call: Call, **more: Any) -> dict[str, Any]:  # noqa: F811
-    made = await call(OPERATOR, "POST", PLACE, {"name": "低碳季", "funders": THREE} | more)
+    made = await call(await the_operator(), "POST", PLACE, {"name": "低碳季", "funders": THREE} | more)
     assert made.status_code == 201, made.text
     return made.json()
 
@@ -30,31 +31,33 @@ async def test_a_campaign_is_opened_paid_for_paused_and_ended(call: Call) -> Non
     made = await opened(call, open_to={"kinds": ["merchant"]}, ends_at="2036-01-01T00:00:00Z")
     one = f"{PLACE}/{made['id']}"
     assert (made["status"], made["budget_fen"], made["open_to"]["kinds"]) == ("open", 0, ["merchant"])
-    paid = (await call(OPERATOR, "POST", f"{one}/funding", {"amount_fen": 1_001})).json()
+    paid = (await call(await the_operator(), "POST", f"{one}/funding", {"amount_fen": 1_001})).json()
     assert paid == {"id": made["id"], "amount_fen": 1_001, "funded_fen": 1_001, "waiting_fen": 0}
-    shown = (await call(OPERATOR, "GET", one)).json()
+    shown = (await call(await the_operator(), "GET", one)).json()
     assert [funder["funded_fen"] for funder in shown["funders"]] == [501, 300, 200]
-    assert (await call(OPERATOR, "POST", f"{one}/pause")).json()["status"] == "paused"
-    assert (await call(OPERATOR, "POST", f"{one}/pause")).json()["code"] == "campaign_not_in_state"
-    assert (await call(OPERATOR, "POST", f"{one}/resume")).json()["status"] == "open"
-    assert (await call(OPERATOR, "PATCH", one, {"name": "低碳周", "ends_at": None})).json()[
+    assert (await call(await the_operator(), "POST", f"{one}/pause")).json()["status"] == "paused"
+    assert (await call(await the_operator(), "POST", f"{one}/pause")).json()[
+        "code"
+    ] == "campaign_not_in_state"
+    assert (await call(await the_operator(), "POST", f"{one}/resume")).json()["status"] == "open"
+    assert (await call(await the_operator(), "PATCH", one, {"name": "低碳周", "ends_at": None})).json()[
         "name"
     ] == "低碳周"
-    ended = (await call(OPERATOR, "POST", f"{one}/end")).json()
+    ended = (await call(await the_operator(), "POST", f"{one}/end")).json()
     assert (ended["status"], ended["funded_fen"]) == ("ended", 0)
-    assert (await call(OPERATOR, "POST", f"{one}/end")).json()["code"] == "campaign_has_ended"
-    events = [event["event"] for event in (await call(OPERATOR, "GET", f"{one}/events")).json()]
+    assert (await call(await the_operator(), "POST", f"{one}/end")).json()["code"] == "campaign_has_ended"
+    events = [event["event"] for event in (await call(await the_operator(), "GET", f"{one}/events")).json()]
     assert events == ["returned", "ended", "changed", "resumed", "paused", "funded", "created"]
-    assert [each["id"] for each in (await call(OPERATOR, "GET", PLACE)).json()] == [made["id"]]
+    assert [each["id"] for each in (await call(await the_operator(), "GET", PLACE)).json()] == [made["id"]]
 
 
 async def test_one_funder_needs_no_shares(call: Call) -> None:  # noqa: F811
-    made = (await call(OPERATOR, "POST", PLACE, {"name": "骑行季", "funder": "武汉市"})).json()
+    made = (await call(await the_operator(), "POST", PLACE, {"name": "骑行季", "funder": "武汉市"})).json()
     assert [(funder["name"], funder["share_bp"]) for funder in made["funders"]] == [("武汉市", 10_000)]
 
 
 async def test_shares_that_are_not_whole_are_told_at_their_field(call: Call) -> None:  # noqa: F811
-    wrong = await call(OPERATOR, "POST", PLACE, {"name": "低碳季", "funders": THREE[:2]})
+    wrong = await call(await the_operator(), "POST", PLACE, {"name": "低碳季", "funders": THREE[:2]})
     assert wrong.status_code == 400
     assert [(error["field"], error["code"]) for error in wrong.json()["errors"]] == [
         ("funders", "shares_not_whole")
@@ -74,15 +77,15 @@ async def test_campaigns_are_the_operators_and_publishers_see_those_that_they_ma
         ):
             assert (await call(who, method, place)).status_code == 403
     assert [one["id"] for one in (await call(staff, "GET", "/publisher/campaigns")).json()] == [made["id"]]
-    assert (await call(OPERATOR, "GET", f"{PLACE}/{new_id()}")).status_code == 404
-    assert (await call(OPERATOR, "GET", f"{PLACE}/{new_id()}/offers")).status_code == 404
+    assert (await call(await the_operator(), "GET", f"{PLACE}/{new_id()}")).status_code == 404
+    assert (await call(await the_operator(), "GET", f"{PLACE}/{new_id()}/offers")).status_code == 404
 
 
 async def test_whoever_looks_sees_that_an_offer_is_out_of_budget(call: Call) -> None:  # noqa: F811
     campaign = await builders.a_campaign(999)
     offer = await builders.an_offer(kind="cash_coupon", benefit={"amount_fen": 1_000}, campaign=campaign)
     assert (await call(None, "GET", f"/offers/{offer.id}")).json()["budget_exhausted"] is True
-    listed = (await call(OPERATOR, "GET", f"{PLACE}/{campaign}/offers")).json()
+    listed = (await call(await the_operator(), "GET", f"{PLACE}/{campaign}/offers")).json()
     assert [(one["title"], one["out_of_budget"]) for one in listed] == [(offer.title, True)]
 
 

@@ -7,8 +7,9 @@ from marketplace.identity.tokens import Principal
 from marketplace.ids import new_id
 from marketplace.offers import lifecycle
 from tests import builders
+from tests.merchants.people import the_operator
 from tests.web.test_kept import an_app, keeping  # noqa: F401  (fixtures)
-from tests.web.test_limits import OPERATOR, call, staff_of  # noqa: F401
+from tests.web.test_limits import call, staff_of  # noqa: F401
 from tests.web.test_offer_pages import owner  # noqa: F401
 from tests.web.test_pages import a_signed_in_operator, anyone, app  # noqa: F401
 
@@ -41,14 +42,16 @@ async def test_only_an_operator_tries_a_resident_and_is_answered_in_words(call) 
     given = {"resident": str(resident), "purpose": "申诉"}
     path = f"/operator/offers/{draft.id}/dry-run"
 
-    answer = await call(OPERATOR, "POST", path, given)
+    answer = await call(await the_operator(), "POST", path, given)
 
     assert answer.json()["eligible"] is False
     assert answer.json()["reasons"][0]["code"] == "insufficient_reductions"
     assert answer.json()["reasons"][0]["detail"]
     assert (await call(await staff_of(publisher), "POST", path, given)).status_code == 403
-    assert (await call(OPERATOR, "POST", path, given | {"purpose": ""})).status_code == 400
-    assert (await call(OPERATOR, "POST", path, given | {"resident": str(new_id())})).status_code == 404
+    assert (await call(await the_operator(), "POST", path, given | {"purpose": ""})).status_code == 400
+    assert (
+        await call(await the_operator(), "POST", path, given | {"resident": str(new_id())})
+    ).status_code == 404
     assert (await call(Principal("resident", str(resident)), "POST", path, given)).status_code == 403
     assert await db.fetch_value("SELECT count(*) FROM dry_run") == 1
 
