@@ -220,8 +220,8 @@ def filled(path: str) -> str:
 
 def token_for(path: str, site: Site, channel: str) -> str:
     world = site.world
-    tokens = {"channels": channel, "till": world.till_token, "publisher": world.staff_token, "auth": "",
-              "operator": world.demonstration["operator"]["token"]}  # fmt: skip
+    tokens = {"channels": channel, "till": world.till_token, "publisher": world.staff_token,
+              "staff": world.staff_token, "auth": "", "operator": world.demonstration["operator"]["token"]}  # fmt: skip
     return next((token for part, token in tokens.items() if f"/{part}/" in path), world.tokens[5])
 
 
