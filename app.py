@@ -165,9 +165,16 @@ def create_app(settings: Settings, url: str) -> ASGIApp:
             for adapter in (app.state.sms, app.state.identity):
                 if isinstance(adapter, SandboxSms | SandboxIdentityCheck):
                     adapter.demonstration = await db.is_demonstration()
+            registry = EmbeddedRegistry()
             workers = [
                 asyncio.create_task(worker)
-                for worker in (work(EmbeddedRegistry()), load(), guard(), foresee(), webhooks.work())
+                for worker in (
+                    again_and_again(lambda: work(registry), WORK_EVERY_SECONDS, "worker_failed"),
+                    again_and_again(load_waiting, LOAD_EVERY_SECONDS, "loading_failed"),
+                    again_and_again(watch_budgets, WATCH_EVERY_SECONDS, "watching_failed"),
+                    again_and_again(foresee_waiting, FORESEE_EVERY_SECONDS, "forecasts_failed"),
+                    webhooks.work(),
+                )
             ]
             try:
                 with when_told_to_stop(app.state.streams.end):
@@ -227,48 +234,25 @@ def _the(adapter: object) -> Provide:
 
 
 async def work(registry: Registry) -> None:
-    """What is due by time, again and again: settlement behind the reversal window, expiry, and adding up."""
+    """What is due by time: settlement behind the reversal window, expiry, and adding up."""
+    await settlement.settle(registry, everything=False)
+    await expiry.expire(registry)
+    await give_back_due()
+    await lapse_due()
+    await rollup.fold()
+    await return_what_came_back()
+
+
+async def again_and_again(
+    due: Callable[[], Coroutine[Any, Any, Any]], every_seconds: float, failure: str
+) -> None:
+    """Do what is `due`; whatever fails is logged as `failure`, and the next round is due all the same."""
     while True:
         try:
-            await settlement.settle(registry, everything=False)
-            await expiry.expire(registry)
-            await give_back_due()
-            await lapse_due()
-            await rollup.fold()
-            await return_what_came_back()
-        except Exception:  # whatever it is, the next round is due
-            structlog.get_logger("worker").exception("worker_failed")
-        await asyncio.sleep(WORK_EVERY_SECONDS)
-
-
-async def guard() -> None:
-    """The alarms of campaigns' budgets, soon after they are due."""
-    while True:
-        try:
-            await watch_budgets()
-        except Exception:  # the next look is due
-            structlog.get_logger("worker").exception("watching_failed")
-        await asyncio.sleep(WATCH_EVERY_SECONDS)
-
-
-async def load() -> None:
-    """Codes that were uploaded, soon after they were: whoever did looks on."""
-    while True:
-        try:
-            await load_waiting()
-        except Exception:  # what waits, waits on
-            structlog.get_logger("worker").exception("loading_failed")
-        await asyncio.sleep(LOAD_EVERY_SECONDS)
-
-
-async def foresee() -> None:
-    """The forecast of each offer that was submitted, soon after it was: the operator reads it with the offer."""
-    while True:
-        try:
-            await foresee_waiting()
-        except Exception:  # what waits, waits on
-            structlog.get_logger("worker").exception("forecasts_failed")
-        await asyncio.sleep(FORESEE_EVERY_SECONDS)
+            await due()
+        except Exception:
+            structlog.get_logger("worker").exception(failure)
+        await asyncio.sleep(every_seconds)
 
 
 @contextmanager
