@@ -78,6 +78,11 @@ class Operator(msgspec.Struct, frozen=True):
     id: UUID
     city: str | None
 
+    @property
+    def actor(self) -> str:
+        """Who did it, in the trails."""
+        return f"operator:{self.id}"
+
 
 class Channel(msgspec.Struct, frozen=True):
     """A channel that calls."""

@@ -135,7 +135,7 @@ class OperatorApplicationController(Controller):
         await applications.approve(
             publisher=application_id,
             revision=data.revision,
-            actor=f"operator:{operator.id}",
+            actor=operator.actor,
             city=operator.city,
         )
         return await applications.application_of(application_id, city=operator.city)
@@ -149,7 +149,7 @@ class OperatorApplicationController(Controller):
             publisher=application_id,
             revision=data.revision,
             reason=data.reason,
-            actor=f"operator:{operator.id}",
+            actor=operator.actor,
             city=operator.city,
         )
         return await applications.application_of(application_id, city=operator.city)
@@ -163,7 +163,7 @@ class OperatorApplicationController(Controller):
             publisher=application_id,
             revision=data.revision,
             reason=data.reason,
-            actor=f"operator:{operator.id}",
+            actor=operator.actor,
             city=operator.city,
         )
         return await applications.application_of(application_id, city=operator.city)

@@ -56,7 +56,7 @@ class CampaignController(Controller):
     @post(opt=takes(NewCampaign))
     async def create(self, data: JSONBody[dict[str, Any]], operator: NamedDependency[Operator]) -> Campaign:
         """A campaign with an empty budget, whose funders pay by shares of 10,000 basis points together."""
-        made = await opening.open_campaign(checked(data, NewCampaign), actor=_actor(operator))
+        made = await opening.open_campaign(checked(data, NewCampaign), actor=operator.actor)
         return await reading.campaign(made)
 
     @get(_ONE)
@@ -69,7 +69,7 @@ class CampaignController(Controller):
         self, campaign_id: FromPath[UUID], data: JSONBody[dict[str, Any]], operator: NamedDependency[Operator]
     ) -> Campaign:
         """Set the fields that are given; the funders' shares stand once money came in."""
-        await opening.edit_campaign(campaign_id, checked(data, CampaignChange), actor=_actor(operator))
+        await opening.edit_campaign(campaign_id, checked(data, CampaignChange), actor=operator.actor)
         return await reading.campaign(campaign_id)
 
     @post(_ONE + "/funding", opt=answer(Funded))
@@ -79,25 +79,25 @@ class CampaignController(Controller):
     ) -> dict[str, Any]:  # fmt: skip
         """Put money into the budget: one funder's waits until the others have matched it."""
         return await funding.fund(
-            campaign_id, data.amount_fen, funder=data.funder, actor=_actor(operator), key=idempotency_key
+            campaign_id, data.amount_fen, funder=data.funder, actor=operator.actor, key=idempotency_key
         )
 
     @post(_ONE + "/pause", status_code=200)
     async def pause(self, campaign_id: FromPath[UUID], operator: NamedDependency[Operator]) -> Campaign:
         """None of its offers can be redeemed for a while; coupons that are out are good."""
-        await opening.pause_campaign(campaign_id, actor=_actor(operator))
+        await opening.pause_campaign(campaign_id, actor=operator.actor)
         return await reading.campaign(campaign_id)
 
     @post(_ONE + "/resume", status_code=200)
     async def resume(self, campaign_id: FromPath[UUID], operator: NamedDependency[Operator]) -> Campaign:
         """Put it on again."""
-        await opening.resume_campaign(campaign_id, actor=_actor(operator))
+        await opening.resume_campaign(campaign_id, actor=operator.actor)
         return await reading.campaign(campaign_id)
 
     @post(_ONE + "/end", status_code=200)
     async def end(self, campaign_id: FromPath[UUID], operator: NamedDependency[Operator]) -> Campaign:
         """End it for good: what is left goes back to its funders, what coupons hold stays for them."""
-        await ending.end_campaign(campaign_id, actor=_actor(operator))
+        await ending.end_campaign(campaign_id, actor=operator.actor)
         return await reading.campaign(campaign_id)
 
     @get(_ONE + "/offers")
@@ -127,7 +127,3 @@ class PublisherCampaignController(Controller):
         """Those that are open to this publisher, newest first: an offer names one as its `funding.campaign`."""
         publishing.require(staff.role, "read_offers")
         return await joining.joinable_campaigns(publisher=staff.publisher)
-
-
-def _actor(operator: Operator) -> str:
-    return f"operator:{operator.id}"

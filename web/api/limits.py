@@ -83,7 +83,7 @@ class CampaignLimitController(Controller):
     ) -> OwnLimit:
         """Set a limit over the offers that are named, or over all that the campaign pays for."""
         return await shared_limits.create_limit(
-            Owner(campaign=campaign_id), checked(data, NewLimit), actor=f"operator:{operator.id}"
+            Owner(campaign=campaign_id), checked(data, NewLimit), actor=operator.actor
         )
 
     @get(_ONE)
@@ -100,7 +100,7 @@ class CampaignLimitController(Controller):
     ) -> OwnLimit:  # fmt: skip
         """Set the fields that are given; what is used stays used."""
         return await shared_limits.edit_limit(
-            Owner(campaign=campaign_id), limit_id, checked(data, LimitChange), actor=f"operator:{operator.id}"
+            Owner(campaign=campaign_id), limit_id, checked(data, LimitChange), actor=operator.actor
         )
 
     @post(_ONE + "/end", status_code=200)
@@ -108,9 +108,7 @@ class CampaignLimitController(Controller):
         self, campaign_id: FromPath[UUID], limit_id: FromPath[UUID], operator: NamedDependency[Operator]
     ) -> OwnLimit:
         """Lift it for good."""
-        return await shared_limits.end_limit(
-            Owner(campaign=campaign_id), limit_id, actor=f"operator:{operator.id}"
-        )
+        return await shared_limits.end_limit(Owner(campaign=campaign_id), limit_id, actor=operator.actor)
 
 
 async def _page(owner: Owner, limit: int, cursor: str | None) -> Page[OwnLimit]:

@@ -166,7 +166,7 @@ class OperatorOfferController(Controller):
     @post("/{offer_id:uuid}/approve", status_code=200)
     async def approve(self, offer_id: FromPath[UUID], operator: NamedDependency[Operator]) -> OfferView:
         """Let an offer go live when its window begins."""
-        return await lifecycle.approve(offer=offer_id, actor=f"operator:{operator.id}", city=operator.city)
+        return await lifecycle.approve(offer=offer_id, actor=operator.actor, city=operator.city)
 
     @post("/{offer_id:uuid}/reject", status_code=200)
     async def reject(
@@ -174,7 +174,7 @@ class OperatorOfferController(Controller):
     ) -> OfferView:
         """Send an offer back, with a reason."""
         return await lifecycle.reject(
-            offer=offer_id, reason=data.reason, actor=f"operator:{operator.id}", city=operator.city
+            offer=offer_id, reason=data.reason, actor=operator.actor, city=operator.city
         )
 
 

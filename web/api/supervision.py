@@ -90,7 +90,7 @@ class SupervisionController(Controller):
 
 def _said(publisher: UUID, data: Reasoned, operator: Operator) -> dict[str, Any]:
     return {
-        "publisher": publisher, "reason": data.reason, "actor": f"operator:{operator.id}", "city": operator.city,
+        "publisher": publisher, "reason": data.reason, "actor": operator.actor, "city": operator.city,
     }  # fmt: skip
 
 
@@ -131,7 +131,7 @@ class OperatorStaffController(Controller):
         """Another one."""
         made = await operators.add_operator(
             login=data.login, name=data.name, password=data.password, city=data.city,
-            actor=f"operator:{operator.id}",
+            actor=operator.actor,
         )  # fmt: skip
         return OperatorMade(made)
 
@@ -140,12 +140,12 @@ class OperatorStaffController(Controller):
         self, operator_id: FromPath[UUID], data: JSONBody[NewScope], operator: NamedDependency[Operator]
     ) -> None:
         """Give one a city, or the province."""
-        await operators.change_city(operator=operator_id, city=data.city, actor=f"operator:{operator.id}")
+        await operators.change_city(operator=operator_id, city=data.city, actor=operator.actor)
 
     @delete("/{operator_id:uuid}")
     async def remove(self, operator_id: FromPath[UUID], operator: NamedDependency[Operator]) -> None:
         """An operator no more; their sessions and tokens are over."""
-        await operators.remove_operator(operator=operator_id, actor=f"operator:{operator.id}")
+        await operators.remove_operator(operator=operator_id, actor=operator.actor)
 
 
 class DeedController(Controller):

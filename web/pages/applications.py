@@ -38,7 +38,7 @@ async def approve(
         await applications.approve(
             publisher=publisher,
             revision=_revision(form["revision"]),
-            actor=f"operator:{operator.id}",
+            actor=operator.actor,
             city=operator.city,
         )
     except ChutanError as refused:
@@ -56,7 +56,7 @@ async def refuse(
     try:
         await verb(
             publisher=publisher, revision=_revision(form["revision"]), reason=form["reason"],
-            actor=f"operator:{operator.id}", city=operator.city,
+            actor=operator.actor, city=operator.city,
         )  # fmt: skip
     except Invalid as wrong:
         return await _page(request, operator, at=publisher, reason=form["reason"], wrong=wrong)

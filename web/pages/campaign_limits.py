@@ -24,9 +24,7 @@ async def _desk(operator: Operator, campaign_id: UUID) -> limits.Desk:
     """Raises NotFound."""
     found = await campaign(campaign_id)
     place = f"/operator/campaigns/{campaign_id}"
-    return limits.Desk(
-        Owner(campaign=found.id), "operator", f"{place}/limits", place, f"operator:{operator.id}", True
-    )
+    return limits.Desk(Owner(campaign=found.id), "operator", f"{place}/limits", place, operator.actor, True)
 
 
 @get(_PLACE, include_in_schema=False)

@@ -50,7 +50,7 @@ async def create(request: AnyRequest, operator: NamedDependency[Operator]) -> Re
     """Open it."""
     form = await typed(request)
     try:
-        made = await opening.open_campaign(opening.NewCampaign(**given_by(form)), actor=_actor(operator))
+        made = await opening.open_campaign(opening.NewCampaign(**given_by(form)), actor=operator.actor)
     except Invalid as wrong:
         return await _form(request, fields_of(None, form), wrong=wrong)
     return back(f"{PLACE}/{made}")
@@ -81,7 +81,7 @@ async def edit(
     form, campaign = await typed(request), await reading.campaign(campaign_id)
     try:
         change = opening.CampaignChange(**given_by(form))
-        await opening.edit_campaign(campaign_id, change, actor=_actor(operator))
+        await opening.edit_campaign(campaign_id, change, actor=operator.actor)
     except Invalid as wrong:
         return await _form(request, fields_of(None, form), campaign=campaign, wrong=wrong)
     except ChutanError as refused:
@@ -97,9 +97,9 @@ async def top_up(
     form = await typed(request)
     try:
         amount_fen, funder = _payment(form)
-        key = idempotency_key(form, principal=_actor(operator), operation="fund campaign",
+        key = idempotency_key(form, principal=operator.actor, operation="fund campaign",
                               says=f"{campaign_id} {amount_fen} {funder}")  # fmt: skip
-        await funding.fund(campaign_id, amount_fen, funder=funder, actor=_actor(operator), key=key)
+        await funding.fund(campaign_id, amount_fen, funder=funder, actor=operator.actor, key=key)
     except Invalid as wrong:
         return await _detail(request, campaign_id, form=form, wrong=wrong)
     except ChutanError as refused:
@@ -129,7 +129,7 @@ async def turn(
     if verb is None:
         return back(place)
     try:
-        await verb(campaign_id, actor=_actor(operator))
+        await verb(campaign_id, actor=operator.actor)
     except ChutanError as refused:
         return back(place, refused=refused)
     return back(place)
@@ -228,10 +228,6 @@ async def _form(
         stands=campaign is not None and (campaign.funded_fen > 0 or campaign.waiting_fen > 0),
         **await form_values(words, wrong),
     )  # fmt: skip
-
-
-def _actor(operator: Operator) -> str:
-    return f"operator:{operator.id}"
 
 
 HANDLERS = [

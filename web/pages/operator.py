@@ -59,7 +59,7 @@ async def admit(
 ) -> Redirect:
     """Approve a submitted offer."""
     try:
-        await approve(offer=offer_id, actor=f"operator:{operator.id}", city=operator.city)
+        await approve(offer=offer_id, actor=operator.actor, city=operator.city)
     except ChutanError as refused:
         return back("/operator/approvals", refused=refused)
     return back("/operator/approvals")
@@ -72,9 +72,7 @@ async def send_back(
     """Reject a submitted offer with a reason."""
     form = await typed(request)
     try:
-        await reject(
-            offer=offer_id, reason=form["reason"], actor=f"operator:{operator.id}", city=operator.city
-        )
+        await reject(offer=offer_id, reason=form["reason"], actor=operator.actor, city=operator.city)
     except ChutanError as refused:
         return back("/operator/approvals", refused=refused)
     return back("/operator/approvals")

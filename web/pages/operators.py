@@ -34,7 +34,7 @@ async def add(request: AnyRequest, operator: NamedDependency[Operator]) -> Respo
     try:
         await add_operator(
             login=form["login"], name=form["name"], password=form["password"], city=form["city"] or None,
-            actor=f"operator:{operator.id}",
+            actor=operator.actor,
         )  # fmt: skip
     except Invalid as wrong:
         return await _page(request, operator, asked=form.values(), wrong=wrong)
@@ -48,7 +48,7 @@ async def change(
     """Give an operator a city, or the province."""
     form = await typed(request)
     try:
-        await change_city(operator=operator_id, city=form["city"] or None, actor=f"operator:{operator.id}")
+        await change_city(operator=operator_id, city=form["city"] or None, actor=operator.actor)
     except NotFound:
         raise
     except ChutanError as refused:
@@ -60,7 +60,7 @@ async def change(
 async def remove(operator: NamedDependency[Operator], operator_id: FromPath[UUID]) -> Redirect:
     """This is an operator no more."""
     try:
-        await remove_operator(operator=operator_id, actor=f"operator:{operator.id}")
+        await remove_operator(operator=operator_id, actor=operator.actor)
     except NotFound:
         raise
     except ChutanError as refused:

@@ -75,7 +75,7 @@ async def rule(
 
 async def _ruled(form: Typed, operator: Operator, publisher: UUID) -> None:
     said: dict[str, Any] = {
-        "publisher": publisher, "reason": form["reason"], "actor": f"operator:{operator.id}", "city": operator.city,
+        "publisher": publisher, "reason": form["reason"], "actor": operator.actor, "city": operator.city,
     }  # fmt: skip
     match form["then"]:
         case "suspend":
